@@ -1,0 +1,58 @@
+// out[i] = a[i] + b[j], a[i] - b[j], a[i] * b[j], a[i] * s, s, a[i]: FORM 0 to 5.
+// j = i, or i mod period where b is one row that is repeated (BROADCAST).
+//
+// binding 0  uniform {base, total groups, count, s, period}
+// binding 1  out  f32[count]
+// binding 2  a    f32[count]            (not for FORM 4)
+// binding 3  b    f32[count] or [period] (FORM 0, 1, 2)
+//
+// A thread takes 4 neighbours; group g of 64 threads takes elements [256g, 256g + 256).
+const FORM = 0u;
+const BROADCAST = false;
+const GROUP = 64u;
+const PER_THREAD = 4u;
+
+struct Params { base: u32, total: u32, count: u32, s: f32, period: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read_write> out: array<f32>;
+#if !FORM == 4
+@group(0) @binding(2) var<storage, read> a: array<f32>;
+#endif
+#if !FORM > 2
+@group(0) @binding(3) var<storage, read> b: array<f32>;
+#endif
+
+fn value(i: u32) -> f32 {
+#if BROADCAST
+  let j = i % p.period;
+#else
+  let j = i;
+#endif
+#if FORM == 0
+  return a[i] + b[j];
+#endif
+#if FORM == 1
+  return a[i] - b[j];
+#endif
+#if FORM == 2
+  return a[i] * b[j];
+#endif
+#if FORM == 3
+  return a[i] * p.s;
+#endif
+#if FORM == 4
+  return p.s;
+#endif
+#if FORM == 5
+  return a[i];
+#endif
+}
+
+@compute @workgroup_size(GROUP)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) thread: u32) {
+  let g = p.base + group.x + groups.x * (group.y + groups.y * group.z);
+  let start = (g * GROUP + thread) * PER_THREAD;
+  if (g >= p.total || start >= p.count) { return; }
+  let end = min(start + PER_THREAD, p.count);
+  for (var i = start; i < end; i++) { out[i] = value(i); }
+}

@@ -1,0 +1,110 @@
+// C[b, m, n] = alpha · Σ_k A[b, m, k] · B[b, k, n]  (+ bias[n])  (+ C[b, m, n])
+// Tiled in workgroup memory; any shape, any strides: the form for real GPUs and for what is no multiple of 4.
+//
+// A element (m, k) lies at aOff + b0·aB0 + b1·aB1 + m·aRow + k·aCol; B by (k, n) and C by (m, n) likewise.
+// A batch is two-level, b = b0·batch1 + b1, so that attention heads are strides and never copies.
+//
+// binding 0  uniform Params
+// binding 1  C     f32
+// binding 2  A     f32
+// binding 3  B     f32
+// binding 4  bias  f32[n] (BIAS)
+//
+// A group makes a TILE × TILE piece of C with 8 × 8 threads, each 4 × 4 outputs in registers; K passes by in steps of STEP:
+//
+//              n →                 tileB [STEP][TILE]
+//            ┌────────┐
+//     m  A   │ 4×4    │  thread (x, y) owns rows 4y…4y+3 and columns 4x…4x+3
+//     ↓ tileA│        │
+//            └────────┘
+const TILE = 32u;
+const STEP = 16u;
+const BIAS = false;
+const ACCUMULATE = false;
+
+struct Params {
+  base: u32, total: u32, m: u32, n: u32, k: u32,
+  aOff: u32, aRow: u32, aCol: u32, aB0: u32, aB1: u32,
+  bOff: u32, bRow: u32, bCol: u32, bB0: u32, bB1: u32,
+  cOff: u32, cRow: u32, cB0: u32, cB1: u32,
+  batch1: u32, alpha: f32, biasOff: u32,
+}
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read_write> c: array<f32>;
+@group(0) @binding(2) var<storage, read> a: array<f32>;
+@group(0) @binding(3) var<storage, read> b: array<f32>;
+#if BIAS
+@group(0) @binding(4) var<storage, read> bias: array<f32>;
+#endif
+
+var<workgroup> tileA: array<f32, 544>; // STEP × (TILE + 2): the padding keeps threads off each other's banks
+var<workgroup> tileB: array<vec4f, 128>; // STEP × TILE / 4
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) thread: u32) {
+  let g = p.base + group.x + groups.x * (group.y + groups.y * group.z);
+  if (g >= p.total) { return; }
+  let tilesN = (p.n + TILE - 1) / TILE;
+  let tilesM = (p.m + TILE - 1) / TILE;
+  let batch = g / (tilesN * tilesM);
+  let tile = g - batch * tilesN * tilesM;
+  let m0 = (tile / tilesN) * TILE;
+  let n0 = (tile % tilesN) * TILE;
+  let b0 = batch / p.batch1;
+  let b1 = batch % p.batch1;
+  let aBase = p.aOff + b0 * p.aB0 + b1 * p.aB1;
+  let bBase = p.bOff + b0 * p.bB0 + b1 * p.bB1;
+  let x = thread % 8u;
+  let y = thread / 8u;
+  var acc: array<vec4f, 4>;
+
+  for (var k0 = 0u; k0 < p.k; k0 += STEP) {
+    // Neighbouring threads read along whichever axis is contiguous.
+    for (var i = thread; i < TILE * STEP; i += 64u) {
+      let alongK = p.aCol == 1u;
+      let mm = select(i % TILE, i / STEP, alongK);
+      let kk = select(i / TILE, i % STEP, alongK);
+      let inside = m0 + mm < p.m && k0 + kk < p.k;
+      let at = aBase + (m0 + mm) * p.aRow + (k0 + kk) * p.aCol;
+      tileA[kk * (TILE + 2u) + mm] = select(0.0, a[select(aBase, at, inside)], inside);
+    }
+    for (var i = thread; i < TILE * STEP; i += 64u) {
+      let alongN = p.bCol == 1u;
+      let nn = select(i / STEP, i % TILE, alongN);
+      let kk = select(i % STEP, i / TILE, alongN);
+      let inside = n0 + nn < p.n && k0 + kk < p.k;
+      let at = bBase + (k0 + kk) * p.bRow + (n0 + nn) * p.bCol;
+      tileB[kk * (TILE / 4u) + nn / 4u][nn % 4u] = select(0.0, b[select(bBase, at, inside)], inside);
+    }
+    workgroupBarrier();
+    for (var kk = 0u; kk < STEP; kk++) {
+      let right = tileB[kk * (TILE / 4u) + x];
+      let left = kk * (TILE + 2u) + y * 4u;
+#unroll
+      for (var r = 0u; r < 4; r++) {
+        acc[r] = fma(vec4f(tileA[left + r]), right, acc[r]);
+      }
+    }
+    workgroupBarrier();
+  }
+
+  let cBase = p.cOff + b0 * p.cB0 + b1 * p.cB1;
+#unroll
+  for (var r = 0u; r < 4; r++) {
+    let row = m0 + y * 4u + r;
+    for (var j = 0u; j < 4u; j++) {
+      let col = n0 + x * 4u + j;
+      if (row < p.m && col < p.n) {
+        let at = cBase + row * p.cRow + col;
+        var value = p.alpha * acc[r][j];
+#if BIAS
+        value += bias[p.biasOff + col];
+#endif
+#if ACCUMULATE
+        value += c[at];
+#endif
+        c[at] = value;
+      }
+    }
+  }
+}

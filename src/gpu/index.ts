@@ -1,0 +1,7 @@
+export { f32, type Word } from './commands'
+export { type Binding, Device, type DeviceLimits, type Dispatch } from './device'
+export { asError, complain, DeviceLostError, GpuError, OutOfMemoryError } from './errors'
+export { type MemoryStats, Storage } from './memory'
+export { type OpenDeviceOptions, openDevice } from './open'
+export { Recording } from './recording'
+export { preprocess } from './wgsl'

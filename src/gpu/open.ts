@@ -1,0 +1,84 @@
+import { Device, type DeviceLimits } from './device'
+import { asError } from './errors'
+import { keepAlive, noAdapterHint, platformGpu } from './platform.node'
+
+export interface OpenDeviceOptions {
+  /** Node on Linux x64: run on the processor (SwiftShader) where there is no adapter. Default false. */
+  software?: boolean
+  /** Default `high-performance`. */
+  powerPreference?: GPUPowerPreference
+  /** Optional features not to use, e.g. `['shader-f16']`. */
+  withhold?: string[]
+  /** Never hold more than this many bytes of buffers; going beyond is an OutOfMemoryError. Default: no limit. */
+  memoryLimit?: number
+  /** Milliseconds that one submit may keep the device busy. Default 200; 2,000 on software adapters. */
+  submitBudgetMs?: number
+  /** For tests: pretend that the device has no more than this. */
+  cap?: Partial<DeviceLimits>
+  /** Called with every error that no call rejects with. */
+  onError?: (error: Error) => void
+}
+
+const wanted: GPUFeatureName[] = ['shader-f16', 'subgroups', 'timestamp-query']
+const wantedLimits = [
+  'maxStorageBufferBindingSize',
+  'maxBufferSize',
+  'maxComputeWorkgroupStorageSize',
+  'maxComputeInvocationsPerWorkgroup',
+  'maxComputeWorkgroupSizeX',
+  'minStorageBufferOffsetAlignment',
+] as const
+
+/**
+ * Opens a WebGPU device: Node through Dawn, browsers through `navigator.gpu`. Prefers a real high-performance adapter,
+ * asks for the adapter's own limits and for the features it can use, and works without any of them.
+ * @throws Error when there is no adapter; it says what to install, and how to ask for the processor.
+ */
+export async function openDevice(options: OpenDeviceOptions = {}): Promise<Device> {
+  const { gpu, release } = await platformGpu(options.software ?? false, [])
+  const adapter = await keepAlive(gpu.requestAdapter({ powerPreference: options.powerPreference ?? 'high-performance' }))
+  if (!adapter) throw new Error(`openDevice: no WebGPU adapter was found. ${noAdapterHint}`)
+  const features = wanted.filter((f) => adapter.features.has(f) && !options.withhold?.includes(f))
+  const requiredLimits = Object.fromEntries(wantedLimits.map((name) => [name, adapter.limits[name]]))
+  const device = await keepAlive(adapter.requestDevice({ requiredFeatures: features, requiredLimits })).catch((thrown) => {
+    throw new Error(`openDevice: ${describe(adapter)} gave no device: ${asError(thrown).message}`)
+  })
+  const software = isSoftware(adapter)
+  return new Device(device, {
+    limits: capped(device.limits, options.cap),
+    adapterName: describe(adapter),
+    software,
+    features: new Set(features),
+    memoryLimit: options.memoryLimit ?? Number.POSITIVE_INFINITY,
+    submitBudgetMs: options.submitBudgetMs ?? (software ? 2000 : 200),
+    onError: options.onError,
+    release,
+  })
+}
+
+// Browsers may leave any of these out.
+function texts(adapter: GPUAdapter): string[] {
+  const { description, device, architecture, vendor } = adapter.info ?? {}
+  return [description, device, architecture, vendor].filter((t): t is string => Boolean(t))
+}
+
+function isSoftware(adapter: GPUAdapter): boolean {
+  return Boolean(adapter.info?.isFallbackAdapter) || /swiftshader|llvmpipe|lavapipe|basic render/i.test(texts(adapter).join(' '))
+}
+
+function describe(adapter: GPUAdapter): string {
+  const name = texts(adapter)[0] ?? 'unnamed adapter'
+  return isSoftware(adapter) ? `${name} (software, on the processor)` : name
+}
+
+function capped(limits: GPUSupportedLimits, cap: Partial<DeviceLimits> = {}): DeviceLimits {
+  const least = (name: keyof DeviceLimits) => Math.min(limits[name], cap[name] ?? Number.POSITIVE_INFINITY)
+  return {
+    maxStorageBufferBindingSize: least('maxStorageBufferBindingSize'),
+    maxBufferSize: least('maxBufferSize'),
+    maxComputeWorkgroupsPerDimension: least('maxComputeWorkgroupsPerDimension'),
+    // WebGPU's default, whatever the adapter has: every kernel must run there.
+    maxStorageBuffersPerShaderStage: Math.min(8, least('maxStorageBuffersPerShaderStage')),
+    minStorageBufferOffsetAlignment: limits.minStorageBufferOffsetAlignment,
+  }
+}

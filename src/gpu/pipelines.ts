@@ -1,0 +1,74 @@
+import { GpuError } from './errors'
+import { type Constants, preprocess } from './wgsl'
+
+/** A compiled kernel: `access[i]` tells whether binding i + 1 is written. Binding 0 is the uniform. */
+export interface Kernel {
+  readonly label: string
+  readonly layout: GPUBindGroupLayout
+  readonly writes: boolean[]
+  readonly pipeline: Promise<GPUComputePipeline>
+}
+
+/** Kernels by text, entry point and constants; each is compiled once per device, asynchronously. */
+export class Kernels {
+  readonly #cache = new Map<string, Map<string, Kernel>>()
+  /** How many pipelines were made, and how long the compiler took for them in all (ms, overlapping). */
+  compiled = 0
+  compileMs = 0
+
+  constructor(private readonly device: GPUDevice) {}
+
+  get(op: string, source: string, entry: string, constants: Constants | undefined): Kernel {
+    let forms = this.#cache.get(source)
+    if (!forms) this.#cache.set(source, (forms = new Map()))
+    const key = constants ? `${entry} ${JSON.stringify(constants)}` : entry
+    let kernel = forms.get(key)
+    if (!kernel) forms.set(key, (kernel = this.#compile(op, source, entry, constants)))
+    return kernel
+  }
+
+  #compile(op: string, source: string, entry: string, constants: Constants | undefined): Kernel {
+    const code = preprocess(source, constants)
+    const writes = storageBindings(code)
+    const layout = this.device.createBindGroupLayout({
+      label: op,
+      entries: [
+        { binding: 0, visibility: 4, buffer: { type: 'uniform', hasDynamicOffset: true } },
+        ...writes.map((write, i) => ({
+          binding: i + 1,
+          visibility: 4,
+          buffer: { type: (write ? 'storage' : 'read-only-storage') as GPUBufferBindingType },
+        })),
+      ],
+    })
+    const module = this.device.createShaderModule({ label: op, code })
+    const start = performance.now()
+    const pipeline = this.device
+      .createComputePipelineAsync({
+        label: op,
+        layout: this.device.createPipelineLayout({ label: op, bindGroupLayouts: [layout] }),
+        compute: { module, entryPoint: entry },
+      })
+      .then(
+        (made) => {
+          this.compileMs += performance.now() - start
+          return made
+        },
+        async (thrown: unknown) => {
+          const notes = (await module.getCompilationInfo()).messages.map((m) => `${m.lineNum}:${m.linePos} ${m.message}`)
+          throw new GpuError(`${op}: the kernel does not compile: ${notes.join('; ') || (thrown as Error)?.message}`)
+        },
+      )
+    pipeline.catch(() => {}) // whoever dispatches it sees the error
+    this.compiled++
+    return { label: op, layout, writes, pipeline }
+  }
+}
+
+/** Which of bindings 1, 2, … are read_write, read off the text. */
+function storageBindings(code: string): boolean[] {
+  const writes: boolean[] = []
+  for (const [, binding, access] of code.matchAll(/@binding\((\d+)\)\s*var<storage,\s*(read_write|read)>/g))
+    writes[Number(binding) - 1] = access === 'read_write'
+  return Array.from(writes, Boolean)
+}

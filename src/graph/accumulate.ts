@@ -1,0 +1,41 @@
+import shader from '../../shaders/elementwise.wgsl'
+import { f32 } from '../gpu'
+import { rowRanges } from './ranges'
+import { Tensor } from './tensor'
+
+/** What elementwise.wgsl does to an element: the names of its FORMs, in order. */
+const forms = ['add', 'sub', 'mul', 'scale', 'fill', 'copy'] as const
+
+const group = 256
+
+/**
+ * out = a FORM b element by element, or FORM(a, scalar). Where b is smaller it is one row, repeated: its size is the
+ * last dimension of a. Large tensors take several dispatches.
+ */
+export function elementwise(op: string, form: (typeof forms)[number], out: Tensor, inputs: Tensor[], scalar = 0): Tensor {
+  const { device } = out
+  const period = inputs[1]?.size ?? out.size
+  const broadcast = period < out.size
+  const row = broadcast ? period : 1
+  for (const { start, count } of rowRanges(device, op, out.size / row, row * 4))
+    device.run({
+      op,
+      shader,
+      constants: { FORM: forms.indexOf(form), BROADCAST: broadcast },
+      bind: [out, ...inputs].map((t) => (t.size < out.size ? t.bind() : t.bind(start * row, count * row))),
+      words: [count * row, f32(scalar), period],
+      groups: Math.ceil((count * row) / group),
+      flops: count * row,
+    })
+  return out
+}
+
+/** a + b, for gradients that several consumers send back. */
+export function accumulate(a: Tensor, b: Tensor): Tensor {
+  return elementwise('accumulate', 'add', Tensor.empty(a.device, a.shape, 'accumulate'), [a, b])
+}
+
+/** Ones in the shape of `like`: the gradient of a scalar by itself. */
+export function ones(like: Tensor): Tensor {
+  return elementwise('ones', 'fill', Tensor.empty(like.device, like.shape, 'ones'), [], 1)
+}

@@ -1,0 +1,24 @@
+import type { Device } from '../gpu'
+import { GpuError } from '../gpu'
+
+export interface Range {
+  start: number
+  count: number
+}
+
+/**
+ * Cuts `rows` into ranges so that every operand's part (`rowBytes` each) fits a binding and begins at an aligned offset.
+ * One range unless a tensor is larger than the device can bind.
+ */
+export function rowRanges(device: Device, op: string, rows: number, ...rowBytes: number[]): Range[] {
+  const { maxStorageBufferBindingSize: max, minStorageBufferOffsetAlignment: align } = device.limits
+  const widest = Math.max(...rowBytes)
+  if (rows * widest <= max) return [{ start: 0, count: rows }]
+  // The smallest number of rows whose bytes are a multiple of the alignment for every operand.
+  const unit = Math.max(...rowBytes.map((bytes) => align / gcd(align, bytes)))
+  const count = Math.floor(max / widest / unit) * unit
+  if (count === 0) throw new GpuError(`${op}: ${unit} rows of ${widest} bytes exceed this device's binding of ${max} bytes`)
+  return Array.from({ length: Math.ceil(rows / count) }, (_, i) => ({ start: i * count, count: Math.min(count, rows - i * count) }))
+}
+
+const gcd = (a: number, b: number): number => (b ? gcd(b, a % b) : a)

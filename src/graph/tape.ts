@@ -1,0 +1,78 @@
+import { accumulate, ones } from './accumulate'
+import type { Node, Tensor } from './tensor'
+
+let enabled = true
+
+/** Runs `body` without leaving anything on the tape. */
+export function noGrad<T>(body: () => T): T {
+  const before = enabled
+  enabled = false
+  try {
+    return body()
+  } finally {
+    enabled = before
+  }
+}
+
+/** Puts `output` on the tape if one of the inputs asks for a gradient; frozen inputs cost nothing later. */
+export function tape(op: string, inputs: Tensor[], output: Tensor, rule: Node['backward']): Tensor {
+  if (enabled && inputs.some((t) => t.requiresGrad)) {
+    output.requiresGrad = true
+    output.node = { op, inputs, backward: rule }
+  }
+  return output
+}
+
+/**
+ * Reverse-mode differentiation: visits the graph from `root` in reverse topological order and adds up each tensor's
+ * gradient before handing it on. Leaves keep theirs in `.grad`.
+ */
+export function backward(root: Tensor, seed?: Tensor): void {
+  if (!root.requiresGrad) throw new Error('backward: no input of this tensor requires a gradient')
+  if (!seed && root.size !== 1) throw new TypeError(`backward: a tensor of shape [${root.shape}] needs a seed gradient of that shape`)
+  if (seed && seed.size !== root.size) throw new TypeError(`backward: the seed: wanted shape [${root.shape}], got [${seed.shape}]`)
+  backwardAll([[root, seed ?? ones(root)]])
+}
+
+/** `backward` from several tensors at once, each with the gradient that reached it. */
+export function backwardAll(seeds: [Tensor, Tensor][]): void {
+  noGrad(() => {
+    const grads = new Map<Tensor, Tensor>()
+    const give = (to: Tensor, gradient: Tensor) => grads.set(to, sum(grads.get(to), gradient))
+    for (const [root, seed] of seeds) give(root, seed)
+    for (const tensor of reverseOrder(seeds.map(([root]) => root))) {
+      const gradient = grads.get(tensor)
+      if (!gradient) continue
+      grads.delete(tensor)
+      const { node } = tensor
+      if (!node) {
+        tensor.grad = sum(tensor.grad, gradient)
+        continue
+      }
+      const needs = node.inputs.map((t) => t.requiresGrad)
+      node.backward(gradient, needs).forEach((g, i) => {
+        if (g && needs[i]) give(node.inputs[i], g)
+      })
+    }
+  })
+}
+
+function sum(before: Tensor | null | undefined, more: Tensor): Tensor {
+  return before ? accumulate(before, more) : more
+}
+
+function reverseOrder(roots: Tensor[]): Tensor[] {
+  const done = new Set<Tensor>()
+  const order: Tensor[] = []
+  const stack = roots.map((tensor) => ({ tensor, open: false }))
+  for (let top = stack.pop(); top; top = stack.pop()) {
+    const { tensor, open } = top
+    if (open) order.push(tensor)
+    else if (!done.has(tensor)) {
+      done.add(tensor)
+      stack.push({ tensor, open: true })
+      for (const input of tensor.node?.inputs ?? []) if (input.requiresGrad && !done.has(input)) stack.push({ tensor: input, open: false })
+    }
+  }
+  return order.reverse()
+}

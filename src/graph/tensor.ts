@@ -1,0 +1,129 @@
+import { type Binding, type Device, GpuError, type Storage } from '../gpu'
+import { backward } from './tape'
+
+export type DType = 'f32' | 'u32' | 'i32'
+
+/** What an op leaves on the tape: its inputs, and the rule that turns the gradient of its output into theirs. */
+export interface Node {
+  op: string
+  inputs: Tensor[]
+  /** `needs[i]` is false where nobody asks for input i's gradient; return null there. */
+  backward: (gradOutput: Tensor, needs: boolean[]) => (Tensor | null)[]
+}
+
+/**
+ * A dense row-major array on the GPU: a shape, a dtype (4 bytes each) and a place in a storage.
+ * Nobody has to free one: memory comes back when the tensor is garbage; `dispose()` and `using` do it at once.
+ */
+export class Tensor {
+  /** Gradient of the last `backward()`, for leaves with `requiresGrad`. Contributions of several calls add up. */
+  grad: Tensor | null = null
+  node: Node | null = null
+  requiresGrad = false
+  readonly size: number
+
+  constructor(
+    readonly device: Device,
+    readonly storage: Storage,
+    readonly shape: readonly number[],
+    readonly dtype: DType = 'f32',
+    /** First element's place in the storage, in elements. */
+    readonly offset = 0,
+  ) {
+    this.size = shape.reduce((n, d) => n * d, 1)
+  }
+
+  /** New tensor with uninitialised memory, e.g. for the output of `op`. */
+  static empty(device: Device, shape: readonly number[], op: string, dtype: DType = 'f32'): Tensor {
+    checkShape(shape, op)
+    return new Tensor(device, device.allocate(shape.reduce((n, d) => n * d, 1) * 4, op), shape, dtype)
+  }
+
+  /** Uploads `data` (length = product of `shape`). Inside a recording the tensor is pinned, so that replays keep it. */
+  static from(device: Device, data: ArrayLike<number>, shape: readonly number[] = [data.length], dtype: DType = 'f32'): Tensor {
+    checkShape(shape, 'tensor')
+    const size = shape.reduce((n, d) => n * d, 1)
+    if (size !== data.length) throw new TypeError(`tensor: shape [${shape}] holds ${size} elements, got ${data.length}`)
+    const tensor = new Tensor(device, device.allocatePinned(size * 4, 'tensor'), shape, dtype)
+    tensor.write(data)
+    return tensor
+  }
+
+  /** Marks a leaf as trained. Returns itself. */
+  requireGrad(on = true): this {
+    this.requiresGrad = on
+    return this
+  }
+
+  /** Overwrites the contents, in order with all other work. */
+  write(data: ArrayLike<number>): void {
+    if (data.length !== this.size) throw new TypeError(`write: tensor [${this.shape}] holds ${this.size} elements, got ${data.length}`)
+    this.device.write(this.storage, this.offset * 4, toTyped(data, this.dtype))
+  }
+
+  /** The contents, read back when all work before has run. */
+  async data(): Promise<Float32Array<ArrayBuffer>> {
+    const bytes = await this.bytes()
+    return this.dtype === 'f32' ? new Float32Array(bytes) : Float32Array.from(this.dtype === 'i32' ? new Int32Array(bytes) : new Uint32Array(bytes))
+  }
+
+  /** The contents of a u32 or i32 tensor. */
+  async integers(): Promise<Int32Array<ArrayBuffer>> {
+    return new Int32Array(await this.bytes())
+  }
+
+  /** The single element of a scalar. */
+  async item(): Promise<number> {
+    if (this.size !== 1) throw new TypeError(`item: wanted one element, got shape [${this.shape}]`)
+    return (await this.data())[0]
+  }
+
+  /** Runs the tape back from this tensor. `seed` defaults to ones and only scalars may leave it out. */
+  backward(seed?: Tensor): void {
+    backward(this, seed)
+  }
+
+  /** The same memory under another shape (`offset` in elements from this tensor's first). Gradients do not flow through. */
+  view(shape: readonly number[], offset = 0): Tensor {
+    const size = shape.reduce((n, d) => n * d, 1)
+    if (offset + size > this.size) throw new TypeError(`view: [${shape}] at ${offset} does not fit into [${this.shape}]`)
+    return new Tensor(this.device, this.storage, shape, this.dtype, this.offset + offset)
+  }
+
+  /** `count` elements from `start` as a binding. The start must lie at the device's storage alignment. */
+  bind(start = 0, count = this.size): Binding {
+    const offset = (this.offset + start) * 4
+    if (offset % this.device.limits.minStorageBufferOffsetAlignment)
+      throw new GpuError(`the tensor [${this.shape}] made by ${this.storage.madeBy} cannot be bound at byte ${offset}: not aligned`)
+    return { storage: this.storage, offset, size: count * 4 }
+  }
+
+  /** Like `bind`, from the aligned place before `start`: the kernel skips `skip` elements. */
+  bindLoose(start: number, count: number): { binding: Binding; skip: number } {
+    const first = this.offset + start
+    const skip = first % (this.device.limits.minStorageBufferOffsetAlignment / 4)
+    return { binding: { storage: this.storage, offset: (first - skip) * 4, size: (count + skip) * 4 }, skip }
+  }
+
+  /** Gives the memory back now. Never needed. */
+  dispose(): void {
+    this.device.free(this.storage)
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose()
+  }
+
+  private async bytes(): Promise<ArrayBuffer> {
+    return this.device.read(this.storage, this.offset * 4, Math.max(4, this.size * 4)).then((b) => b.slice(0, this.size * 4))
+  }
+}
+
+function toTyped(data: ArrayLike<number>, dtype: DType): Float32Array<ArrayBuffer> | Int32Array<ArrayBuffer> | Uint32Array<ArrayBuffer> {
+  if (dtype === 'f32') return data instanceof Float32Array ? (data as Float32Array<ArrayBuffer>) : Float32Array.from(data)
+  return dtype === 'i32' ? Int32Array.from(data) : Uint32Array.from(data)
+}
+
+function checkShape(shape: readonly number[], op: string): void {
+  if (!shape.every((d) => Number.isSafeInteger(d) && d >= 0)) throw new TypeError(`${op}: a shape is made of whole numbers, got [${shape}]`)
+}

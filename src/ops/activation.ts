@@ -1,0 +1,28 @@
+import shader from '../../shaders/activation.wgsl'
+import { rowRanges, tape, Tensor } from '../graph'
+
+/** The functions of activation.wgsl, in the order of its FORMs. */
+const forms = ['gelu', 'geluTanh', 'tanh', 'relu'] as const
+
+/** y = f(x) and its rule for one of the forms: the body of gelu.ts, tanh.ts and relu.ts. */
+export function activation(form: (typeof forms)[number], x: Tensor): Tensor {
+  const y = run(form, [x])
+  return tape(form, [x], y, (dy) => [run(`${form}.backward`, [x, dy])])
+}
+
+function run(op: string, inputs: Tensor[]): Tensor {
+  const [x] = inputs
+  const out = Tensor.empty(x.device, x.shape, op)
+  const constants = { FORM: forms.findIndex((f) => op.split('.')[0] === f), BACKWARD: inputs.length > 1 }
+  for (const { start, count } of rowRanges(x.device, op, x.size, 4))
+    x.device.run({
+      op,
+      shader,
+      constants,
+      bind: [out, ...inputs].map((t) => t.bind(start, count)),
+      words: [count],
+      groups: Math.ceil(count / 256),
+      flops: 30 * count,
+    })
+  return out
+}

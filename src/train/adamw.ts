@@ -1,0 +1,108 @@
+import shader from '../../shaders/adamw.wgsl'
+import { f32, type Device } from '../gpu'
+import { rowRanges, Tensor } from '../graph'
+
+/** Numbers trained alike: a flat range of values and the gradients that belong to it. */
+export interface ParameterGroup {
+  values: Tensor
+  gradients: Tensor
+  /** Elements [start, start + count) of both. */
+  start: number
+  count: number
+  /** Default 0. */
+  weightDecay?: number
+  /** Factor on the learning rate (LoRA+). Default 1. */
+  lrScale?: number
+}
+
+export interface AdamWOptions {
+  beta1?: number
+  beta2?: number
+  eps?: number
+  /** Clip the gradient's global norm to this; 0: never. Default 1. */
+  maxGradNorm?: number
+}
+
+export interface StepStatus {
+  /** Global norm before clipping. */
+  gradNorm: number
+  /** Number of the first step whose norm was not finite and that therefore changed nothing; 0: none. */
+  badStep: number
+}
+
+const perGroup = 4096
+
+/**
+ * torch.optim.AdamW with clip_grad_norm_ before it, on the GPU: two or three dispatches per range. `record` puts the
+ * step into the list in progress; `set` gives the learning rate of the next run.
+ */
+export class AdamW {
+  /** First and second moments, in the order of the groups. */
+  readonly moments: { m: Tensor; v: Tensor }[]
+  readonly #hyper: Tensor
+  readonly #status: Tensor
+  readonly #options: Required<AdamWOptions>
+
+  constructor(
+    private readonly device: Device,
+    readonly groups: ParameterGroup[],
+    options: AdamWOptions = {},
+  ) {
+    this.#options = { beta1: 0.9, beta2: 0.999, eps: 1e-8, maxGradNorm: 1, ...options }
+    const zeros = (n: number) => Tensor.from(device, new Float32Array(n), [n])
+    this.moments = groups.map(({ count }) => ({ m: zeros(count), v: zeros(count) }))
+    this.#hyper = zeros(4)
+    this.#status = zeros(4)
+  }
+
+  /** Learning rate and number (from 1) of the step that runs next. */
+  set(lr: number, step: number): void {
+    const { beta1, beta2 } = this.#options
+    this.#hyper.write([lr, 1 - beta1 ** step, 1 - beta2 ** step, step])
+  }
+
+  /** Dispatches one step. */
+  record(): void {
+    const { device, groups } = this
+    const { beta1, beta2, eps, maxGradNorm } = this.#options
+    const ranges = groups.flatMap((group, i) =>
+      rowRanges(device, 'adamw', Math.ceil(group.count / 64), 256).map((r) => {
+        const start = r.start * 64
+        return { group, moments: this.moments[i], start, count: Math.min(r.count * 64, group.count - start) }
+      }),
+    )
+    const partials = Tensor.empty(device, [ranges.reduce((n, r) => n + Math.ceil(r.count / perGroup), 0)], 'adamw.norm')
+    let at = 0
+    for (const { group, start, count } of ranges) {
+      const groupsHere = Math.ceil(count / perGroup)
+      device.run({
+        op: 'adamw.norm', shader, constants: { FORM: 0 }, bind: [partials.bind(), group.gradients.bind(group.start + start, count)],
+        words: [count, at], groups: groupsHere, flops: 2 * count,
+      })
+      at += groupsHere
+    }
+    device.run({
+      op: 'adamw.clip', shader, constants: { FORM: 1 }, bind: [this.#status.bind(), partials.bind(), this.#hyper.bind()],
+      words: [0, partials.size, f32(maxGradNorm)], groups: 1,
+    })
+    for (const { group, moments, start, count } of ranges)
+      device.run({
+        op: 'adamw',
+        shader,
+        constants: { FORM: 2 },
+        bind: [
+          group.values.bind(group.start + start, count), moments.m.bind(start, count), moments.v.bind(start, count),
+          group.gradients.bind(group.start + start, count), this.#hyper.bind(), this.#status.bind(),
+        ],
+        words: [count, 0, f32(0), f32(beta1), f32(beta2), f32(eps), f32(group.weightDecay ?? 0), f32(group.lrScale ?? 1)],
+        groups: Math.ceil(count / 256),
+        flops: 12 * count,
+      })
+  }
+
+  /** Norm of the last step, and whether any step so far was refused. */
+  async status(): Promise<StepStatus> {
+    const [gradNorm, , finite, badStep] = await this.#status.data()
+    return { gradNorm: finite ? gradNorm : Number.POSITIVE_INFINITY, badStep }
+  }
+}
