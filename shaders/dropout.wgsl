@@ -1,0 +1,56 @@
+// y_i = keep(i)·x_i / (1 − p). keep(i) is a function of (seed, step, stream, i) alone: backward draws the same mask.
+//
+// One call of Philox4x32-10 with counter {i / 8, stream, step, 0} and key {seed, seed'} gives eight 16-bit numbers for
+// elements 8k … 8k + 7, low halves first; an element is kept if its number ≥ threshold = round(p·65536).
+//
+// binding 0  uniform {base, total groups, count, threshold, stream, first element / 8, 1/(1 − p)}
+// binding 1  y      f32[count]
+// binding 2  x      f32[count]
+// binding 3  state  u32[4]: seed, seed', step, unused
+//
+// A thread owns eight neighbours; group g of 64 threads: elements [512g, 512g + 512).
+const GROUP = 64u;
+
+struct Params { base: u32, total: u32, count: u32, threshold: u32, stream: u32, block0: u32, scale: f32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read_write> y: array<f32>;
+@group(0) @binding(2) var<storage, read> x: array<f32>;
+@group(0) @binding(3) var<storage, read> state: array<u32>;
+
+// {high, low} of a 32 × 32 product: WGSL has no high half of its own.
+fn mulWide(a: u32, b: u32) -> vec2u {
+  let al = a & 0xffffu;
+  let ah = a >> 16u;
+  let bl = b & 0xffffu;
+  let bh = b >> 16u;
+  let mid = ah * bl + ((al * bl) >> 16u);
+  let low = al * bh + (mid & 0xffffu);
+  return vec2u(ah * bh + (mid >> 16u) + (low >> 16u), a * b);
+}
+
+fn philox(counter: vec4u, seed: vec2u) -> vec4u {
+  var c = counter;
+  var k = seed;
+  for (var round = 0u; round < 10u; round++) {
+    let p0 = mulWide(c.x, 0xd2511f53u);
+    let p1 = mulWide(c.z, 0xcd9e8d57u);
+    c = vec4u(p1.x ^ c.y ^ k.x, p1.y, p0.x ^ c.w ^ k.y, p0.y);
+    k += vec2u(0x9e3779b9u, 0xbb67ae85u);
+  }
+  return c;
+}
+
+@compute @workgroup_size(GROUP)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) thread: u32) {
+  let g = p.base + group.x + groups.x * (group.y + groups.y * group.z);
+  let block = g * GROUP + thread;
+  if (g >= p.total || block * 8u >= p.count) { return; }
+  let random = philox(vec4u(p.block0 + block, p.stream, state[2], 0u), vec2u(state[0], state[1]));
+  for (var j = 0u; j < 8u; j++) {
+    let i = block * 8u + j;
+    if (i < p.count) {
+      let number = (random[j / 2u] >> (16u * (j % 2u))) & 0xffffu;
+      y[i] = select(0.0, x[i] * p.scale, number >= p.threshold);
+    }
+  }
+}

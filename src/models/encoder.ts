@@ -1,0 +1,133 @@
+import type { Device } from '../gpu'
+import { Tensor } from '../graph'
+import { LayerNorm } from '../nn/layer_norm'
+import { Linear } from '../nn/linear'
+import type { Pass } from '../nn/pass'
+import { weightStack } from '../nn/stack'
+import { add } from '../ops/add'
+import { attention } from '../ops/attention'
+import { embedding } from '../ops/embedding'
+import { gelu } from '../ops/gelu'
+import { relu } from '../ops/relu'
+import type { EncoderConfig } from './config'
+import type { ModelInputs } from './inputs'
+
+/**
+ * The encoder of Vaswani et al. (2017) as BERT and RoBERTa build it (post-norm):
+ *
+ *   x  = LayerNorm(word + type + position), dropout
+ *   for each layer:  x = LayerNorm(x + dropout(Wo·attention(Wq·x, Wk·x, Wv·x)))
+ *                    x = LayerNorm(x + dropout(W2·gelu(W1·x)))
+ */
+export class Encoder {
+  readonly word: Tensor
+  readonly position: Tensor
+  readonly type: Tensor
+  readonly norm: LayerNorm
+  readonly layers: EncoderLayer[]
+  /** Every tensor of the backbone by its checkpoint name without the `roberta.` or `bert.` prefix. */
+  readonly tensors = new Map<string, Tensor>()
+
+  constructor(
+    readonly device: Device,
+    readonly config: EncoderConfig,
+    /** `roberta` or `bert`: begins the module paths that adapters match. */
+    readonly prefix: string,
+  ) {
+    const { hiddenSize: h, intermediateSize: f, numHiddenLayers: n } = config
+    const own = (name: string, shape: number[]) => this.#own(name, new Tensor(device, device.allocatePinned(size(shape) * 4, name), shape))
+    const norm = (name: string) => new LayerNorm(own(`${name}.weight`, [h]), own(`${name}.bias`, [h]), config.layerNormEps)
+    this.word = own('embeddings.word_embeddings.weight', [config.vocabSize, h])
+    this.position = own('embeddings.position_embeddings.weight', [config.maxPositionEmbeddings, h])
+    this.type = own('embeddings.token_type_embeddings.weight', [config.typeVocabSize, h])
+    this.norm = norm('embeddings.LayerNorm')
+    const qkv = weightStack(device, 'attention.self', n, 3, h, h)
+    const stacks = {
+      'attention.output.dense': weightStack(device, 'attention.output.dense', n, 1, h, h),
+      'intermediate.dense': weightStack(device, 'intermediate.dense', n, 1, f, h),
+      'output.dense': weightStack(device, 'output.dense', n, 1, h, f),
+    }
+    const linear = (name: string, weight: Tensor) => {
+      this.#own(`${name}.weight`, weight)
+      return new Linear(`${prefix}.${name}`, weight, own(`${name}.bias`, [weight.shape[0]]))
+    }
+    this.layers = Array.from({ length: n }, (_, l) => {
+      const path = `encoder.layer.${l}`
+      const stacked = (kind: keyof typeof stacks) => linear(`${path}.${kind}`, stacks[kind][l][0])
+      return new EncoderLayer(config, {
+        query: linear(`${path}.attention.self.query`, qkv[l][0]),
+        key: linear(`${path}.attention.self.key`, qkv[l][1]),
+        value: linear(`${path}.attention.self.value`, qkv[l][2]),
+        attentionOutput: stacked('attention.output.dense'),
+        attentionNorm: norm(`${path}.attention.output.LayerNorm`),
+        intermediate: stacked('intermediate.dense'),
+        output: stacked('output.dense'),
+        outputNorm: norm(`${path}.output.LayerNorm`),
+      })
+    })
+  }
+
+  /** Hidden states [batch, length, hidden]; with `all`, also those before the first and after each layer. */
+  forward({ inputIds, positionIds, tokenTypeIds, attentionMask }: ModelInputs, pass: Pass, all?: Tensor[]): Tensor {
+    const types = embedding(this.type, tokenTypeIds)
+    const sum = add(add(embedding(this.word, inputIds), types), embedding(this.position, positionIds))
+    let x = pass.dropout(this.norm.forward(sum), this.config.hiddenDropoutProb)
+    all?.push(x)
+    for (const layer of this.layers) {
+      x = layer.forward(x, attentionMask, pass)
+      all?.push(x)
+    }
+    return x
+  }
+
+  /** All linear layers by module path, in the model's order: what adapters may target. */
+  linears(): Linear[] {
+    return this.layers.flatMap((layer) => layer.linears())
+  }
+
+  #own(name: string, tensor: Tensor): Tensor {
+    this.tensors.set(name, tensor)
+    return tensor
+  }
+}
+
+interface LayerParts {
+  query: Linear
+  key: Linear
+  value: Linear
+  attentionOutput: Linear
+  attentionNorm: LayerNorm
+  intermediate: Linear
+  output: Linear
+  outputNorm: LayerNorm
+}
+
+class EncoderLayer {
+  constructor(
+    private readonly config: EncoderConfig,
+    private readonly parts: LayerParts,
+  ) {}
+
+  forward(x: Tensor, mask: Tensor, pass: Pass): Tensor {
+    const { query, key, value, attentionOutput, attentionNorm, intermediate, output, outputNorm } = this.parts
+    const { hiddenDropoutProb: p, attentionProbsDropoutProb, numAttentionHeads: heads } = this.config
+    const [q, k, v] = [query.forward(x, pass), key.forward(x, pass), value.forward(x, pass)]
+    const mixed = attention(q, k, v, { heads, mask, dropout: pass.nextDropout(attentionProbsDropoutProb) })
+    const attended = attentionNorm.forward(add(pass.dropout(attentionOutput.forward(mixed, pass), p), x))
+    const wide = this.#activate(intermediate.forward(attended, pass))
+    return outputNorm.forward(add(pass.dropout(output.forward(wide, pass), p), attended))
+  }
+
+  linears(): Linear[] {
+    const { query, key, value, attentionOutput, intermediate, output } = this.parts
+    return [query, key, value, attentionOutput, intermediate, output]
+  }
+
+  #activate(x: Tensor): Tensor {
+    const { hiddenAct } = this.config
+    if (hiddenAct === 'relu') return relu(x)
+    return gelu(x, { approximate: hiddenAct === 'gelu' ? 'none' : 'tanh' })
+  }
+}
+
+const size = (shape: number[]) => shape.reduce((n, d) => n * d, 1)

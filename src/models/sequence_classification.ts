@@ -1,0 +1,136 @@
+import type { Device } from '../gpu'
+import { noGrad, Tensor } from '../graph'
+import { Linear } from '../nn/linear'
+import { Pass } from '../nn/pass'
+import { crossEntropy } from '../ops/cross_entropy'
+import { firstToken } from '../ops/first_token'
+import { mse } from '../ops/mse'
+import { tanh } from '../ops/tanh'
+import type { EncoderConfig } from './config'
+import { Encoder } from './encoder'
+import { hostInputs, inputTensors, type ModelInputs, type TokenBatch, writeInputs } from './inputs'
+
+/** An encoder with transformers' classification head; RoBERTa's and BERT's heads are two small classes below. */
+export interface SequenceClassifier {
+  readonly device: Device
+  readonly config: EncoderConfig
+  readonly encoder: Encoder
+  readonly head: ClassificationHead
+}
+
+/** What turns hidden states into logits. */
+export interface ClassificationHead {
+  /** Layers trained and saved with an adapter, by module path. */
+  readonly trained: Linear[]
+  /** Every tensor by checkpoint name. */
+  readonly tensors: Map<string, Tensor>
+  /** Module names for PEFT's modules_to_save. */
+  readonly modulesToSave: string[]
+  /** Logits [batch, numLabels] from the first token's hidden state [batch, hidden]. */
+  forward(first: Tensor, pass: Pass): Tensor
+}
+
+/** RobertaClassificationHead: dropout, dense, tanh, dropout, out_proj. */
+class RobertaHead implements ClassificationHead {
+  readonly trained: Linear[]
+  readonly tensors: Map<string, Tensor>
+  readonly modulesToSave = ['classifier']
+
+  constructor(
+    device: Device,
+    private readonly config: EncoderConfig,
+  ) {
+    const { hiddenSize: h, numLabels } = config
+    this.trained = [newLinear(device, 'classifier.dense', h, h), newLinear(device, 'classifier.out_proj', numLabels, h)]
+    this.tensors = tensorsOf(this.trained)
+  }
+
+  forward(first: Tensor, pass: Pass): Tensor {
+    const [dense, outProj] = this.trained
+    const x = tanh(dense.forward(pass.dropout(first, this.config.classifierDropout), pass))
+    return outProj.forward(pass.dropout(x, this.config.classifierDropout), pass)
+  }
+}
+
+/** BERT: pooler (dense, tanh), dropout, classifier. The pooler is pretrained; PEFT trains the classifier alone. */
+class BertHead implements ClassificationHead {
+  readonly trained: Linear[]
+  readonly tensors: Map<string, Tensor>
+  readonly modulesToSave = ['classifier']
+  readonly #pooler: Linear
+
+  constructor(
+    device: Device,
+    private readonly config: EncoderConfig,
+  ) {
+    const { hiddenSize: h, numLabels } = config
+    this.#pooler = newLinear(device, 'bert.pooler.dense', h, h)
+    this.trained = [newLinear(device, 'classifier', numLabels, h)]
+    this.tensors = tensorsOf([this.#pooler, ...this.trained])
+  }
+
+  forward(first: Tensor, pass: Pass): Tensor {
+    const pooled = tanh(this.#pooler.forward(first, pass))
+    return this.trained[0].forward(pass.dropout(pooled, this.config.classifierDropout), pass)
+  }
+}
+
+function newLinear(device: Device, name: string, outputs: number, inputs: number): Linear {
+  const tensor = (shape: number[]) => new Tensor(device, device.allocatePinned(shape.reduce((n, d) => n * d, 4), name), shape)
+  return new Linear(name, tensor([outputs, inputs]), tensor([outputs]))
+}
+
+function tensorsOf(layers: Linear[]): Map<string, Tensor> {
+  return new Map(
+    layers.flatMap((layer): [string, Tensor][] => [
+      [`${layer.name}.weight`, layer.weight],
+      [`${layer.name}.bias`, layer.bias as Tensor],
+    ]),
+  )
+}
+
+/** Logits [batch, numLabels] of a batch on the GPU; `features` gives the head's input for later use. */
+export function classify(model: SequenceClassifier, inputs: ModelInputs, pass: Pass): Tensor {
+  return model.head.forward(features(model, inputs, pass), pass)
+}
+
+/** The first token's last hidden state, [batch, hidden]. */
+export function features(model: SequenceClassifier, inputs: ModelInputs, pass: Pass): Tensor {
+  return firstToken(model.encoder.forward(inputs, pass))
+}
+
+/** transformers' loss: cross-entropy, or mean squared error where there is one label. */
+export function classificationLoss(config: EncoderConfig, logits: Tensor, labels: Tensor): Tensor {
+  return config.problemType === 'regression' ? mse(logits, labels) : crossEntropy(logits, labels)
+}
+
+/** `RobertaForSequenceClassification` and `BertForSequenceClassification`: call it with token ids. */
+export class ModelForSequenceClassification implements SequenceClassifier {
+  readonly encoder: Encoder
+  readonly head: ClassificationHead
+
+  constructor(
+    readonly device: Device,
+    readonly config: EncoderConfig,
+    /** Folder or hub id that the weights came from. */
+    readonly nameOrPath: string,
+  ) {
+    this.encoder = new Encoder(device, config, config.modelType)
+    this.head = config.modelType === 'roberta' ? new RobertaHead(device, config) : new BertHead(device, config)
+  }
+
+  /** Logits for a batch of token ids, without dropout. */
+  async logits(tokens: TokenBatch, pass = new Pass()): Promise<Tensor> {
+    const host = hostInputs(tokens, this.config)
+    const inputs = inputTensors(this.device, host.batch, host.length)
+    writeInputs(inputs, host)
+    return noGrad(() => classify(this, inputs, pass))
+  }
+
+  /** Number of all weights, head included. */
+  get parameterCount(): number {
+    let count = 0
+    for (const t of [...this.encoder.tensors.values(), ...this.head.tensors.values()]) count += t.size
+    return count
+  }
+}

@@ -1,0 +1,21 @@
+import type { Tensor } from '../graph'
+import { linear } from '../ops/linear'
+import type { Pass } from './pass'
+
+/** y = x·Wᵀ + b, or what an adapter of this layer makes of it. */
+export class Linear {
+  constructor(
+    /** Module path as in the checkpoint, e.g. `roberta.encoder.layer.0.attention.self.query`. */
+    readonly name: string,
+    /** [out, in]; a view of a stack where layers of one kind lie together. */
+    readonly weight: Tensor,
+    readonly bias: Tensor | null,
+  ) {}
+
+  forward(x: Tensor, pass: Pass): Tensor {
+    const adapter = pass.adapters.get(this.name)
+    if (adapter) return adapter.forward(this, x, pass)
+    const { weight, bias } = pass.replaced.get(this.name) ?? this
+    return linear(x, weight, bias)
+  }
+}

@@ -1,0 +1,67 @@
+import shader from '../../shaders/embedding.wgsl'
+import { complain, type Device } from '../gpu'
+import { elementwise, rowRanges, tape, Tensor } from '../graph'
+
+/** Where each token stands in a batch, made on the CPU with the batch: what the table's gradient sums over. */
+export interface TokenRuns {
+  /** i32 [n, 3]: {token, start, end} into `order`; padded with token −1, so that its size depends on n alone. */
+  runs: Tensor
+  /** i32 [n]: positions sorted by token, ascending within a token. */
+  order: Tensor
+}
+
+/**
+ * y[i] = table[ids[i]]: table [v, h] f32, ids [...] i32, y [..., h]. Ids must lie in the table: only the caller can check.
+ *
+ * Backward: dtable[t] = Σ dy[i] over the positions of t, in order; a trained table needs `runs` (see `tokenRuns`).
+ */
+export function embedding(table: Tensor, ids: Tensor, runs?: TokenRuns): Tensor {
+  const [v, h] = table.shape
+  if (table.shape.length !== 2) complain('embedding', 'table', '[v, h]', `[${table.shape}]`)
+  if (ids.dtype === 'f32') complain('embedding', 'ids', 'i32', 'f32')
+  const { device } = table
+  const y = Tensor.empty(device, [...ids.shape, h], 'embedding')
+  for (const { start, count } of rowRanges(device, 'embedding', ids.size, h * 4, 4))
+    for (const part of rowRanges(device, 'embedding', v, h * 4))
+      device.run({
+        op: 'embedding',
+        shader,
+        constants: { FORM: 0 },
+        bind: [y.bind(start * h, count * h), table.bind(part.start * h, part.count * h), ids.bind(start, count)],
+        words: [count, h, part.start, part.count],
+        groups: Math.ceil((count * h) / 64),
+      })
+  return tape('embedding', [table], y, (dy) => {
+    if (!runs) throw new Error('embedding: a trained table needs the runs of its batch: embedding(table, ids, runs)')
+    return [tableGradient(device, table, dy, runs)]
+  })
+}
+
+function tableGradient(device: Device, table: Tensor, dy: Tensor, { runs, order }: TokenRuns): Tensor {
+  const [v, h] = table.shape
+  const out = elementwise('embedding.dtable', 'fill', Tensor.empty(device, table.shape, 'embedding.dtable'), [], 0)
+  for (const part of rowRanges(device, 'embedding.dtable', v, h * 4))
+    for (const { start, count } of rowRanges(device, 'embedding.dtable', order.size, h * 4))
+      device.run({
+        op: 'embedding.dtable',
+        shader,
+        constants: { FORM: 1 },
+        bind: [out.bind(part.start * h, part.count * h), dy.bind(start * h, count * h), runs.bind(), order.bind()],
+        words: [order.size, h, part.start, part.count, start, count],
+        groups: order.size,
+        flops: count * h,
+      })
+  return out
+}
+
+/** Sorts the positions of a batch by token: the arrays of `TokenRuns`, [n, 3] and [n]. */
+export function tokenRuns(ids: Int32Array): { runs: Int32Array; order: Int32Array } {
+  const order = Int32Array.from(ids.keys()).sort((a, b) => ids[a] - ids[b] || a - b)
+  const runs = new Int32Array(ids.length * 3).fill(-1)
+  let run = -1
+  order.forEach((position, i) => {
+    if (i === 0 || ids[position] !== ids[order[i - 1]]) runs.set([ids[position], i, i + 1], 3 * ++run)
+    else runs[3 * run + 2] = i + 1
+  })
+  return { runs, order }
+}
