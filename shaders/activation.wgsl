@@ -10,30 +10,41 @@
 // binding 2  x   f32[count]
 // binding 3  dy  f32[count]   (BACKWARD)
 //
-// A thread takes 4 neighbours; group g of 64 threads takes elements [256g, 256g + 256).
+// A thread takes 4 neighbours (4 cells of one number, or one vec4); group g of 64 threads takes elements [256g, 256g + 256).
 const FORM = 0u;
 const BACKWARD = false;
+alias Cell = f32; // or vec4f: count is in cells
 const GROUP = 64u;
 const PER_THREAD = 4u;
 
 struct Params { base: u32, total: u32, count: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read_write> out: array<f32>;
-@group(0) @binding(2) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read_write> out: array<Cell>;
+@group(0) @binding(2) var<storage, read> x: array<Cell>;
 #if BACKWARD
-@group(0) @binding(3) var<storage, read> dy: array<f32>;
+@group(0) @binding(3) var<storage, read> dy: array<Cell>;
 #endif
 
+// 1 + tanh(v) and 1 − tanh²(v) without cancellation: exp cannot overflow, and its error stays relative in both tails.
+fn onePlusTanh(v: Cell) -> Cell {
+  return 2.0 / (1.0 + exp(-2.0 * clamp(v, Cell(-40.0), Cell(40.0))));
+}
+
+fn sech2(v: Cell) -> Cell {
+  let t = exp(-2.0 * min(abs(v), Cell(40.0)));
+  return 4.0 * t / ((1.0 + t) * (1.0 + t));
+}
+
 // exp(−2|v|) cannot overflow; near 0 the quotient would cancel, so a series takes over.
-fn tanhSafe(v: f32) -> f32 {
-  let t = exp(-2.0 * min(abs(v), 20.0));
+fn tanhSafe(v: Cell) -> Cell {
+  let t = exp(-2.0 * min(abs(v), Cell(20.0)));
   let s = v * v;
   let series = v * (1.0 - s * (1.0 / 3.0 - s * (2.0 / 15.0 - s * (17.0 / 315.0))));
-  return select(sign(v) * (1.0 - t) / (1.0 + t), series, abs(v) < 0.15);
+  return select(sign(v) * (1.0 - t) / (1.0 + t), series, abs(v) < Cell(0.15));
 }
 
 // erfc(z) = t · exp(−z² + P(t)), t = 1/(1 + z/2), 0 ≤ z ≤ 7.2: P interpolates ln(erfc(z)/t) + z² at Chebyshev nodes; error 2e-7.
-fn erfcPositive(z: f32) -> f32 {
+fn erfcPositive(z: Cell) -> Cell {
   let t = 1.0 / (1.0 + 0.5 * z);
   let poly = -1.2652945518493652 + t * (0.9957226514816284 + t * (0.41019850969314575 + t * (-0.0724039077758789
     + t * (0.30243590474128723 + t * (-0.6262144446372986 + t * (-0.05730830878019333 + t * (0.6900385618209839 + t * (-0.4873351454734802 + t * 0.11016077548265457))))))));
@@ -41,44 +52,44 @@ fn erfcPositive(z: f32) -> f32 {
 }
 
 // Φ(v) without cancellation: for v < 0 it is erfc(−v/√2)/2. Beyond 10 nothing is left to add.
-fn phi(v: f32) -> f32 {
-  let tail = 0.5 * erfcPositive(min(abs(v), 10.0) * 0.7071067811865476);
-  return select(tail, 1.0 - tail, v > 0.0);
+fn phi(v: Cell) -> Cell {
+  let tail = 0.5 * erfcPositive(min(abs(v), Cell(10.0)) * 0.7071067811865476);
+  return select(tail, 1.0 - tail, v > Cell(0.0));
 }
 
-fn forward(v: f32) -> f32 {
+fn forward(v: Cell) -> Cell {
 #if FORM == 0
-  return v * phi(v);
+  // Far to the left Φ stays at its smallest value: v must not grow.
+  return max(v, Cell(-12.0)) * phi(v);
 #endif
 #if FORM == 1
-  let c = clamp(v, -1e4, 1e4);
-  return 0.5 * v * (1.0 + tanhSafe(0.7978845608028654 * (c + 0.044715 * c * c * c)));
+  let c = clamp(v, Cell(-1e4), Cell(1e4));
+  return 0.5 * max(v, Cell(-100.0)) * onePlusTanh(0.7978845608028654 * (c + 0.044715 * c * c * c));
 #endif
 #if FORM == 2
   return tanhSafe(v);
 #endif
 #if FORM == 3
-  return max(v, 0.0);
+  return max(v, Cell(0.0));
 #endif
 }
 
-fn slope(v: f32) -> f32 {
+fn slope(v: Cell) -> Cell {
 #if FORM == 0
-  let c = clamp(v, -12.0, 12.0);
+  let c = clamp(v, Cell(-12.0), Cell(12.0));
   return phi(v) + c * 0.3989422804014327 * exp(-0.5 * c * c);
 #endif
 #if FORM == 1
-  let c = clamp(v, -1e4, 1e4);
-  let t = tanhSafe(0.7978845608028654 * (c + 0.044715 * c * c * c));
-  let inner = clamp(v, -100.0, 100.0);
-  return 0.5 * (1.0 + t) + 0.5 * inner * (1.0 - t * t) * 0.7978845608028654 * (1.0 + 0.134145 * inner * inner);
+  let c = clamp(v, Cell(-1e4), Cell(1e4));
+  let u = 0.7978845608028654 * (c + 0.044715 * c * c * c);
+  let inner = clamp(v, Cell(-100.0), Cell(100.0));
+  return 0.5 * onePlusTanh(u) + 0.5 * inner * sech2(u) * 0.7978845608028654 * (1.0 + 0.134145 * inner * inner);
 #endif
 #if FORM == 2
-  let t = tanhSafe(v);
-  return 1.0 - t * t;
+  return sech2(v);
 #endif
 #if FORM == 3
-  return select(0.0, 1.0, v > 0.0);
+  return select(Cell(0.0), Cell(1.0), v > Cell(0.0));
 #endif
 }
 

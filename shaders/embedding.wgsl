@@ -4,7 +4,7 @@
 // FORM 1, gradient: dtable[token, :] += Σ of dy over the token's positions, in ascending order, for tokens of this part
 //                   and positions of this range; dtable starts as zeros
 //
-// binding 0  uniform {base, total groups, count, h, first row of the part, rows of the part, first position, positions}
+// binding 0  uniform {base, total groups, count, h, first row of the part, rows of the part, first position (FORM 0: of ids), positions}
 // FORM 0: binding 1 y f32[count, h] (written), 2 table f32[rows, h], 3 ids i32[count]
 // FORM 1: binding 1 dtable f32[rows, h] (written), 2 dy f32[positions, h], 3 runs i32[count, 3], 4 order i32
 //         run = {token, start, end} in order; token −1: padding
@@ -35,7 +35,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   let i = g * GROUP + thread;
   if (i >= p.count * p.h) { return; }
   let position = i / p.h;
-  let id = ids[position];
+  let id = ids[p.position0 + position];
   let row = u32(id) - p.row0; // wraps to something large for ids below the part
   if (id < 0 || row >= p.rows) { return; }
   y[i] = table[row * p.h + (i - position * p.h)];

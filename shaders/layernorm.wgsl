@@ -1,10 +1,10 @@
 // Rows of n numbers: y = γ·x̂ + β, x̂ = (x − μ)·ρ, ρ = 1/√(σ² + eps), σ² the biased variance (two passes over the row).
 //
 // FORM 0, forward:    y, and {μ, ρ} of each row for backward
-// FORM 1, input:      h = γ∘dy, c1 = mean(h), c2 = mean(h∘x̂):  dx = ρ·(h − c1 − x̂·c2)
+// FORM 1, input:      h = γ∘dy, c = {mean(h), mean(h∘x̂)}:  dx = ρ·(h − c.x − x̂·c.y)
 // FORM 2, terms of γ: out = dy∘x̂, whose column sums are dγ (dβ: column sums of dy)
 //
-// binding 0  uniform {base, total groups, rows, n, eps}
+// binding 0  uniform {base, total groups, rows, n, eps, first element of stats}
 // binding 1  out    f32[rows, n]
 // binding 2  stats  f32[rows, 2]   written by FORM 0
 // binding 3  x      f32[rows, n]
@@ -16,44 +16,52 @@
 const LANES = 1u;
 const ROWS = 16u; // per group
 const GROUP = 16u; // LANES × ROWS
+const WIDE = false; // a cell is four neighbours: n counts cells then
+alias Cell = f32;
 const FORM = 0u;
 
-struct Params { base: u32, total: u32, rows: u32, n: u32, eps: f32 }
+struct Params { base: u32, total: u32, rows: u32, n: u32, eps: f32, statsAt: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read_write> out: array<f32>;
+@group(0) @binding(1) var<storage, read_write> out: array<Cell>;
 #if FORM == 0
 @group(0) @binding(2) var<storage, read_write> stats: array<f32>;
 #else
 @group(0) @binding(2) var<storage, read> stats: array<f32>;
 #endif
-@group(0) @binding(3) var<storage, read> x: array<f32>;
+@group(0) @binding(3) var<storage, read> x: array<Cell>;
 #if FORM == 2
-@group(0) @binding(4) var<storage, read> dy: array<f32>;
+@group(0) @binding(4) var<storage, read> dy: array<Cell>;
 #else
-@group(0) @binding(4) var<storage, read> gamma: array<f32>;
+@group(0) @binding(4) var<storage, read> gamma: array<Cell>;
 #endif
 #if FORM == 0
-@group(0) @binding(5) var<storage, read> beta: array<f32>;
+@group(0) @binding(5) var<storage, read> beta: array<Cell>;
 #endif
 #if FORM == 1
-@group(0) @binding(5) var<storage, read> dy: array<f32>;
+@group(0) @binding(5) var<storage, read> dy: array<Cell>;
+#endif
+
+#if WIDE
+fn sumOf(c: Cell) -> f32 { return (c.x + c.y) + (c.z + c.w); }
+#else
+fn sumOf(c: Cell) -> f32 { return c; }
 #endif
 
 #if LANES > 1
-var<workgroup> shared: array<f32, GROUP>;
-fn total(thread: u32, mine: f32) -> f32 {
-  shared[thread] = mine;
+var<workgroup> partial: array<vec2f, GROUP>;
+fn total(thread: u32, mine: vec2f) -> vec2f {
+  partial[thread] = mine;
   for (var width = LANES / 2u; width > 0u; width /= 2u) {
     workgroupBarrier();
-    if (thread % LANES < width) { shared[thread] += shared[thread + width]; }
+    if (thread % LANES < width) { partial[thread] += partial[thread + width]; }
   }
   workgroupBarrier();
-  let sum = shared[thread - thread % LANES];
+  let sum = partial[thread - thread % LANES];
   workgroupBarrier();
   return sum;
 }
 #else
-fn total(thread: u32, mine: f32) -> f32 { return mine; }
+fn total(thread: u32, mine: vec2f) -> vec2f { return mine; }
 #endif
 
 @compute @workgroup_size(GROUP)
@@ -65,40 +73,49 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   let row = min(mine, p.rows - 1u);
   let lane = thread % LANES;
   let at = row * p.n;
+  let moment = p.statsAt + 2u * row;
+#if WIDE
+  let count = 4.0 * f32(p.n);
+#else
   let count = f32(p.n);
+#endif
 #if FORM == 0
-  var sum = 0.0;
+  var sum = Cell();
   for (var j = lane; j < p.n; j += LANES) { sum += x[at + j]; }
-  let mu = total(thread, sum) / count;
-  var square = 0.0;
+  let near = total(thread, vec2f(sumOf(sum), 0.0)).x / count;
+  // The second pass also sees by how much rounding put the first one's mean off.
+  var off = Cell();
+  var square = Cell();
   for (var j = lane; j < p.n; j += LANES) {
-    let d = x[at + j] - mu;
+    let d = x[at + j] - near;
+    off += d;
     square += d * d;
   }
-  let rho = 1.0 / sqrt(total(thread, square) / count + p.eps);
+  let moments = total(thread, vec2f(sumOf(off), sumOf(square))) / count;
+  let mu = near + moments.x;
+  let rho = 1.0 / sqrt(max(moments.y - moments.x * moments.x, 0.0) + p.eps);
   if (mine >= p.rows) { return; }
   if (lane == 0u) {
-    stats[2u * row] = mu;
-    stats[2u * row + 1u] = rho;
+    stats[moment] = mu;
+    stats[moment + 1u] = rho;
   }
   for (var j = lane; j < p.n; j += LANES) { out[at + j] = gamma[j] * ((x[at + j] - mu) * rho) + beta[j]; }
 #else
-  let mu = stats[2u * row];
-  let rho = stats[2u * row + 1u];
+  let mu = stats[moment];
+  let rho = stats[moment + 1u];
 #endif
 #if FORM == 1
-  var s1 = 0.0;
-  var s2 = 0.0;
+  var first = Cell();
+  var second = Cell();
   for (var j = lane; j < p.n; j += LANES) {
     let h = gamma[j] * dy[at + j];
-    s1 += h;
-    s2 += h * ((x[at + j] - mu) * rho);
+    first += h;
+    second += h * ((x[at + j] - mu) * rho);
   }
-  let c1 = total(thread, s1) / count;
-  let c2 = total(thread, s2) / count;
+  let c = total(thread, vec2f(sumOf(first), sumOf(second))) / count;
   if (mine >= p.rows) { return; }
   for (var j = lane; j < p.n; j += LANES) {
-    out[at + j] = rho * (gamma[j] * dy[at + j] - c1 - (x[at + j] - mu) * rho * c2);
+    out[at + j] = rho * (gamma[j] * dy[at + j] - c.x - (x[at + j] - mu) * rho * c.y);
   }
 #endif
 #if FORM == 2

@@ -3,7 +3,7 @@
 // FORM 0, columns: out[part, c] = Σ over the part's rows of x[row, c]; parts of PER_PART rows, in order
 // FORM 1, all:     out[g] = Σ over the group's range of x (or x² with SQUARE), a tree in the group
 //
-// binding 0  uniform {base, total groups, rows or count, columns}
+// binding 0  uniform {base, total groups, rows or count, columns, factor on the result, first element of x and of out}
 // binding 1  out  f32
 // binding 2  x    f32
 //
@@ -15,7 +15,7 @@ const GROUP = 64u;
 const PER_PART = 64u;
 const PER_GROUP = 4096u;
 
-struct Params { base: u32, total: u32, rows: u32, columns: u32, scale: f32 }
+struct Params { base: u32, total: u32, rows: u32, columns: u32, scale: f32, xAt: u32, outAt: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read_write> out: array<f32>;
 @group(0) @binding(2) var<storage, read> x: array<f32>;
@@ -35,16 +35,16 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   if (column >= p.columns) { return; }
   var sum = 0.0;
   let end = min(p.rows, (part + 1u) * PER_PART);
-  for (var row = part * PER_PART; row < end; row++) { sum += x[row * p.columns + column]; }
-  out[part * p.columns + column] = sum * p.scale;
+  for (var row = part * PER_PART; row < end; row++) { sum += x[p.xAt + row * p.columns + column]; }
+  out[p.outAt + part * p.columns + column] = sum * p.scale;
 #else
   var sum = 0.0;
   let end = min(p.rows, (g + 1u) * PER_GROUP);
   for (var i = g * PER_GROUP + thread; i < end; i += GROUP) {
 #if SQUARE
-    sum += x[i] * x[i];
+    sum += x[p.xAt + i] * x[p.xAt + i];
 #else
-    sum += x[i];
+    sum += x[p.xAt + i];
 #endif
   }
   sums[thread] = sum;
@@ -52,6 +52,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     workgroupBarrier();
     if (thread < width) { sums[thread] += sums[thread + width]; }
   }
-  if (thread == 0u) { out[g] = sums[0] * p.scale; }
+  if (thread == 0u) { out[p.outAt + g] = sums[0] * p.scale; }
 #endif
 }

@@ -1,4 +1,4 @@
-import { type Command, type Launch, UniformBlock, uniformBinding, fold, type Word } from './commands'
+import { type Command, fold, type Launch, UniformBlock, uniformBinding, type Word } from './commands'
 import { asError, DeviceLostError, GpuError } from './errors'
 import { Memory, Storage } from './memory'
 import { Pacer, type Rates, realGpu, softwareGpu } from './pacer'
@@ -81,7 +81,12 @@ export class Device {
     this.software = settings.software
     this.features = settings.features
     const rates: Rates = settings.software ? softwareGpu : realGpu
-    this.memory = new Memory(gpu, settings.memoryLimit, (e) => this.#fail(e), (job) => this.#later(job))
+    this.memory = new Memory(
+      gpu,
+      settings.memoryLimit,
+      (e) => this.#fail(e),
+      (job) => this.#later(job),
+    )
     this.kernels = new Kernels(gpu)
     this.pacer = new Pacer(gpu, rates, settings.submitBudgetMs / 1000)
     this.arena = new Arena(this.memory)
@@ -128,7 +133,9 @@ export class Device {
       bytes += size
       if (storage.dead) throw new GpuError(`${d.op}: a tensor made by ${storage.madeBy} was used after its memory was given back`)
       if (size > this.limits.maxStorageBufferBindingSize)
-        throw new GpuError(`${d.op}: a binding of ${size} bytes exceeds maxStorageBufferBindingSize ${this.limits.maxStorageBufferBindingSize}`)
+        throw new GpuError(
+          `${d.op}: a binding of ${size} bytes exceeds maxStorageBufferBindingSize ${this.limits.maxStorageBufferBindingSize}`,
+        )
     }
     const command: Command = { op: d.op, kernel, bindings: d.bind, words: d.words, groups: d.groups, flops: d.flops ?? 0, bytes }
     if (this.#recording) {
@@ -245,7 +252,9 @@ export class Device {
   async prepare(commands: Command[], uniforms: UniformBlock, buffer: () => GPUBuffer): Promise<Launch[]> {
     const launches: Launch[] = []
     const pipelines = await Promise.all(commands.map((c) => c.kernel.pipeline))
-    const offsets = commands.map((c) => this.#ranges(c).map(([base, count]) => ({ base, count, at: uniforms.add(base, c.groups, c.words) })))
+    const offsets = commands.map((c) =>
+      this.#ranges(c).map(([base, count]) => ({ base, count, at: uniforms.add(base, c.groups, c.words) })),
+    )
     const uniform = buffer()
     commands.forEach((c, i) => {
       const group = this.gpu.createBindGroup({

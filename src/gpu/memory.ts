@@ -112,7 +112,9 @@ export class Memory {
   #check(size: number, op: string): void {
     const max = this.device.limits.maxBufferSize
     if (size > max)
-      throw new GpuError(`${op}: needs one buffer of ${size} bytes; this device's maxBufferSize is ${max}: use a smaller batch or a shorter maxLength`)
+      throw new GpuError(
+        `${op}: needs one buffer of ${size} bytes; this device's maxBufferSize is ${max}: use a smaller batch or a shorter maxLength`,
+      )
     if (this.stats.liveBytes + this.stats.pooledBytes + size > this.limit) this.trim()
     if (this.stats.liveBytes + size > this.limit) throw this.#outOfMemory(size, op, `memoryLimit is ${this.limit} bytes`)
   }

@@ -71,15 +71,16 @@ export class Recording {
     const block = new UniformBlock()
     const { gpu } = this.device
     gpu.pushErrorScope('validation')
-    try {
-      this.#launches = await this.device.prepare(this.commands, block, () => {
+    const made = await settled(
+      this.device.prepare(this.commands, block, () => {
         this.#uniforms = gpu.createBuffer({ label: this.name, size: Math.max(256, block.bytes.byteLength), usage: 0x40 | 0x8 })
         return this.#uniforms
-      })
-    } finally {
-      const error = await gpu.popErrorScope()
-      if (error) throw new GpuError(`${this.name}: ${error.message}`)
-    }
+      }),
+    )
+    const invalid = await gpu.popErrorScope()
+    if ('error' in made) throw made.error
+    if (invalid) throw new GpuError(`${this.name}: ${invalid.message}`)
+    this.#launches = made.value
     if (this.#uniforms) gpu.queue.writeBuffer(this.#uniforms, 0, block.bytes)
   }
 
@@ -111,6 +112,13 @@ export class Recording {
     this.#launches = []
   }
 }
+
+/** The outcome of `work`, without throwing: an error scope must be popped either way. */
+const settled = <T>(work: Promise<T>): Promise<{ value: T } | { error: unknown }> =>
+  work.then(
+    (value) => ({ value }),
+    (error: unknown) => ({ error }),
+  )
 
 /** Gives each planned storage a buffer from its first to its last use: best fit among the free ones of the arena. */
 function plan(commands: Command[], arena: Arena): void {

@@ -1,8 +1,7 @@
 import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
-import { homedir, tmpdir } from 'node:os'
-import { constants } from 'node:os'
+import { constants, homedir, tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { brotliDecompressSync } from 'node:zlib'
 
@@ -55,7 +54,9 @@ async function findPackage(): Promise<{ archive: string; version: string }> {
   try {
     entry = createRequire(import.meta.url).resolve('@sparticuz/chromium')
   } catch {
-    throw new Error(`openDevice: the software adapter needs the package @sparticuz/chromium 147.0.0: npm install @sparticuz/chromium@147.0.0. ${help}`)
+    throw new Error(
+      `openDevice: the software adapter needs the package @sparticuz/chromium 147.0.0: npm install @sparticuz/chromium@147.0.0. ${help}`,
+    )
   }
   let folder = dirname(entry)
   while (!existsSync(join(folder, 'bin', 'swiftshader.tar.br')) && dirname(folder) !== folder) folder = dirname(folder)

@@ -64,7 +64,9 @@ export class Tensor {
   /** The contents, read back when all work before has run. */
   async data(): Promise<Float32Array<ArrayBuffer>> {
     const bytes = await this.bytes()
-    return this.dtype === 'f32' ? new Float32Array(bytes) : Float32Array.from(this.dtype === 'i32' ? new Int32Array(bytes) : new Uint32Array(bytes))
+    return this.dtype === 'f32'
+      ? new Float32Array(bytes)
+      : Float32Array.from(this.dtype === 'i32' ? new Int32Array(bytes) : new Uint32Array(bytes))
   }
 
   /** The contents of a u32 or i32 tensor. */

@@ -27,22 +27,31 @@ export interface EncoderConfig {
 const activations = ['gelu', 'gelu_new', 'gelu_pytorch_tanh', 'relu']
 
 /** Reads config.json. `numLabels` and `id2label` given by the caller win over the file's. */
-export function encoderConfig(raw: Record<string, unknown>, file: string, choice: { numLabels?: number; id2label?: string[] } = {}): EncoderConfig {
+export function encoderConfig(
+  raw: Record<string, unknown>,
+  file: string,
+  choice: { numLabels?: number; id2label?: string[] } = {},
+): EncoderConfig {
   const modelType = raw.model_type
   if (modelType !== 'roberta' && modelType !== 'bert')
-    throw new Error(`${file}: model_type: wanted "roberta" or "bert", got ${JSON.stringify(modelType)}: this architecture is not supported yet`)
+    throw new Error(
+      `${file}: model_type: wanted "roberta" or "bert", got ${JSON.stringify(modelType)}: this architecture is not supported yet`,
+    )
   const number = (key: string, fallback?: number): number => {
     const value = raw[key] ?? fallback
-    if (typeof value !== 'number' || !Number.isFinite(value) || value < 0) throw new Error(`${file}: ${key}: wanted a number, got ${JSON.stringify(value)}`)
+    if (typeof value !== 'number' || !Number.isFinite(value) || value < 0)
+      throw new Error(`${file}: ${key}: wanted a number, got ${JSON.stringify(value)}`)
     return value
   }
   const size = (key: string): number => {
     const value = number(key)
-    if (!Number.isInteger(value) || value < 1 || value > 1e7) throw new Error(`${file}: ${key}: wanted a whole number from 1 to 10,000,000, got ${value}`)
+    if (!Number.isInteger(value) || value < 1 || value > 1e7)
+      throw new Error(`${file}: ${key}: wanted a whole number from 1 to 10,000,000, got ${value}`)
     return value
   }
   const hiddenAct = raw.hidden_act ?? 'gelu'
-  if (!activations.includes(hiddenAct as string)) throw new Error(`${file}: hidden_act: wanted one of ${activations.join(', ')}, got ${JSON.stringify(hiddenAct)}`)
+  if (!activations.includes(hiddenAct as string))
+    throw new Error(`${file}: hidden_act: wanted one of ${activations.join(', ')}, got ${JSON.stringify(hiddenAct)}`)
   if (raw.position_embedding_type !== undefined && raw.position_embedding_type !== 'absolute')
     throw new Error(`${file}: position_embedding_type: only "absolute" is supported, got ${JSON.stringify(raw.position_embedding_type)}`)
   const labels = labelNames(raw, file, choice)
@@ -82,6 +91,7 @@ function labelNames(raw: Record<string, unknown>, file: string, choice: { numLab
   const stored = raw.id2label as Record<string, string> | undefined
   const storedCount = stored && typeof stored === 'object' ? Object.keys(stored).length : undefined
   const count = choice.numLabels ?? storedCount ?? (typeof raw.num_labels === 'number' ? raw.num_labels : 2)
-  if (!Number.isInteger(count) || count < 1 || count > 1e5) throw new Error(`${file}: numLabels: wanted a whole number from 1 to 100,000, got ${count}`)
+  if (!Number.isInteger(count) || count < 1 || count > 1e5)
+    throw new Error(`${file}: numLabels: wanted a whole number from 1 to 100,000, got ${count}`)
   return Array.from({ length: count }, (_, i) => (count === storedCount ? (stored?.[i] ?? `LABEL_${i}`) : `LABEL_${i}`))
 }

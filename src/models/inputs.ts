@@ -47,8 +47,20 @@ export function hostInputs(tokens: TokenBatch, config: EncoderConfig): HostInput
   inTable('tokenTypeIds', types, config.typeVocabSize)
   const first = config.modelType === 'roberta' ? config.padTokenId + 1 : 0
   if (first + length > config.maxPositionEmbeddings)
-    complain('model', 'the length of a row (truncate with maxLength)', `at most ${config.maxPositionEmbeddings - first} tokens`, `${length}`)
-  return { batch, length, inputIds: ids.values, positionIds: positions(ids.values, length, config), tokenTypeIds: types, attentionMask: mask }
+    complain(
+      'model',
+      'the length of a row (truncate with maxLength)',
+      `at most ${config.maxPositionEmbeddings - first} tokens`,
+      `${length}`,
+    )
+  return {
+    batch,
+    length,
+    inputIds: ids.values,
+    positionIds: positions(ids.values, length, config),
+    tokenTypeIds: types,
+    attentionMask: mask,
+  }
 }
 
 function positions(ids: Int32Array, length: number, { modelType, padTokenId }: EncoderConfig): Int32Array {

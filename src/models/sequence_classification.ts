@@ -76,7 +76,15 @@ class BertHead implements ClassificationHead {
 }
 
 function newLinear(device: Device, name: string, outputs: number, inputs: number): Linear {
-  const tensor = (shape: number[]) => new Tensor(device, device.allocatePinned(shape.reduce((n, d) => n * d, 4), name), shape)
+  const tensor = (shape: number[]) =>
+    new Tensor(
+      device,
+      device.allocatePinned(
+        shape.reduce((n, d) => n * d, 4),
+        name,
+      ),
+      shape,
+    )
   return new Linear(name, tensor([outputs, inputs]), tensor([outputs]))
 }
 

@@ -34,7 +34,8 @@ export class FlatParameters {
     let size = 0
     let decayed = 0
     for (const { name, init, noDecay, shape } of ordered) {
-      if (shape.reduce((n, d) => n * d, 1) !== init.length) throw new TypeError(`parameter ${name}: [${shape}] and ${init.length} start values`)
+      if (shape.reduce((n, d) => n * d, 1) !== init.length)
+        throw new TypeError(`parameter ${name}: [${shape}] and ${init.length} start values`)
       if (this.places.has(name)) throw new Error(`parameter ${name}: named twice`)
       this.places.set(name, size)
       size += align(init.length)

@@ -1,6 +1,6 @@
 import { complain } from '../gpu'
-import { tape, Tensor } from '../graph'
-import { dropoutForward, type DropoutRng } from './dropout'
+import { Tensor, tape } from '../graph'
+import { type DropoutRng, dropoutForward } from './dropout'
 import { gemm, type Matrix } from './gemm'
 import { softmaxBackward, softmaxForward } from './softmax'
 
@@ -21,7 +21,16 @@ export interface AttentionOptions {
 export function attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions): Tensor {
   const s = checkShapes(q, k, v, options)
   const scores = Tensor.empty(q.device, [s.batch, s.heads, s.length, s.length], 'attention.scores')
-  gemm({ op: 'attention.scores', a: heads(q, s), b: heads(k, s, true), c: square(scores, s), m: s.length, n: s.length, k: s.d, ...batches(s) })
+  gemm({
+    op: 'attention.scores',
+    a: heads(q, s),
+    b: heads(k, s, true),
+    c: square(scores, s),
+    m: s.length,
+    n: s.length,
+    k: s.d,
+    ...batches(s),
+  })
   const p = softmaxForward('attention.softmax', scores, options.mask ?? null, s.heads * s.length, 1 / Math.sqrt(s.d))
   const drop = (t: Tensor) => (options.dropout?.p ? dropoutForward('attention.dropout', t, options.dropout.p, options.dropout.rng) : t)
   const out = Tensor.empty(q.device, q.shape, 'attention')
@@ -46,7 +55,11 @@ interface Sizes {
 function checkShapes(q: Tensor, k: Tensor, v: Tensor, { heads, mask }: AttentionOptions): Sizes {
   const [batch, length, hidden] = q.shape
   if (q.shape.length !== 3) complain('attention', 'q', '[batch, length, hidden]', `[${q.shape}]`)
-  for (const [name, t] of [['k', k], ['v', v]] as const) if (`${t.shape}` !== `${q.shape}`) complain('attention', name, `[${q.shape}]`, `[${t.shape}]`)
+  for (const [name, t] of [
+    ['k', k],
+    ['v', v],
+  ] as const)
+    if (`${t.shape}` !== `${q.shape}`) complain('attention', name, `[${q.shape}]`, `[${t.shape}]`)
   if (hidden % heads) complain('attention', 'hidden size', `a multiple of ${heads} heads`, `${hidden}`)
   if (mask && mask.size !== batch * length) complain('attention', 'mask', `[${batch}, ${length}]`, `[${mask.shape}]`)
   return { batch, length, heads, d: hidden / heads }

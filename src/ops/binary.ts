@@ -11,7 +11,7 @@ export function checkBinary(op: string, a: Tensor, b: Tensor): void {
 
 /** The gradient of b: as it is, or summed over the rows that b was repeated for. */
 export function reduceTo(op: string, gradient: Tensor, b: Tensor): Tensor {
-  return gradient.size === b.size ? gradient : sumRows(op, gradient, b.size)
+  return gradient.size === b.size ? gradient.view(b.shape) : sumRows(op, gradient, b.size)
 }
 
 export const like = (t: Tensor, op: string) => Tensor.empty(t.device, t.shape, op)

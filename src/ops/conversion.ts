@@ -1,6 +1,6 @@
 import shader from '../../shaders/conversion.wgsl'
 import { complain, type Word } from '../gpu'
-import { tape, Tensor } from '../graph'
+import { Tensor, tape } from '../graph'
 import { sumRows } from './sum_rows'
 
 /** How A comes from W0: `code` as the authors' program (Θa·W0ᵀ, square W0), `rectangular` Θa·W0, any shape. */
@@ -56,7 +56,15 @@ interface Shape {
   inputs: number
 }
 
-function convertBackward(weights: Tensor[], gradient: Tensor, thetaA: Tensor, thetaB: Tensor, form: ConversionForm, s: Shape, at: PackedLayout) {
+function convertBackward(
+  weights: Tensor[],
+  gradient: Tensor,
+  thetaA: Tensor,
+  thetaB: Tensor,
+  form: ConversionForm,
+  s: Shape,
+  at: PackedLayout,
+) {
   const { device } = gradient
   const [sizeA, sizeB] = [align(thetaA.size), align(thetaB.size)]
   const partA = Tensor.empty(device, [weights.length, sizeA], 'conversion.dtheta')
@@ -74,10 +82,7 @@ function convertBackward(weights: Tensor[], gradient: Tensor, thetaA: Tensor, th
       o: { tensor: partB, at: 0, layer: sizeB, n: 1, j: s.inputs },
     },
   ])
-  return [
-    sumRows('conversion.sum', partA, sizeA).view(thetaA.shape),
-    sumRows('conversion.sum', partB, sizeB).view(thetaB.shape),
-  ]
+  return [sumRows('conversion.sum', partA, sizeA).view(thetaA.shape), sumRows('conversion.sum', partB, sizeB).view(thetaB.shape)]
 }
 
 interface Operand {
@@ -161,7 +166,8 @@ function checkShapes(weights: Tensor[], thetaA: Tensor, thetaB: Tensor, form: Co
   if (!weights.length) complain('conversion', 'weights', 'at least one layer', 'none')
   const [outputs, inputs] = weights[0].shape
   const [r] = thetaA.shape
-  if (weights.some((w) => w.shape[0] !== outputs || w.shape[1] !== inputs)) complain('conversion', 'weights', `[${outputs}, ${inputs}] in every layer`, weights.map((w) => `[${w.shape}]`).join(' '))
+  if (weights.some((w) => w.shape[0] !== outputs || w.shape[1] !== inputs))
+    complain('conversion', 'weights', `[${outputs}, ${inputs}] in every layer`, weights.map((w) => `[${w.shape}]`).join(' '))
   if (form === 'code' && outputs !== inputs)
     complain('conversion', 'the form "code" takes square weights; use conversion: "rectangular"', '[n, n]', `[${outputs}, ${inputs}]`)
   const wantA = [r, form === 'code' ? inputs : outputs]

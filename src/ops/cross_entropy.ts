@@ -1,6 +1,6 @@
 import shader from '../../shaders/cross_entropy.wgsl'
 import { type Binding, complain, f32 } from '../gpu'
-import { elementwise, type Range, rowRanges, tape, Tensor } from '../graph'
+import { elementwise, type Range, rowRanges, Tensor, tape } from '../graph'
 import { reduceAll } from './sum'
 
 export interface CrossEntropyOptions {
@@ -29,13 +29,22 @@ export function crossEntropy(logits: Tensor, labels: Tensor, options: CrossEntro
   const run = (op: string, form: number, out: Tensor, bind: (r: Range) => Binding[], whole = false) => {
     for (const range of whole ? [{ start: 0, count: rows }] : rowRanges(device, op, rows, c * 4, 4))
       device.run({
-        op, shader, constants: { FORM: form, MEAN: reduction === 'mean' }, bind: bind(range), words: words(range.count),
-        groups: whole ? 1 : Math.ceil(range.count / 64), flops: 8 * range.count * c,
+        op,
+        shader,
+        constants: { FORM: form, MEAN: reduction === 'mean' },
+        bind: bind(range),
+        words: words(range.count),
+        groups: whole ? 1 : Math.ceil(range.count / 64),
+        flops: 8 * range.count * c,
       })
     return out
   }
   const perRow = Tensor.empty(device, [rows], 'crossEntropy')
-  run('crossEntropy', 0, perRow, (r) => [perRow.bind(r.start, r.count), labels.bind(r.start, r.count), logits.bind(r.start * c, r.count * c)])
+  run('crossEntropy', 0, perRow, (r) => [
+    perRow.bind(r.start, r.count),
+    labels.bind(r.start, r.count),
+    logits.bind(r.start * c, r.count * c),
+  ])
   const factor = Tensor.empty(device, [1], 'crossEntropy')
   run('crossEntropy.count', 1, factor, () => [factor.bind(), labels.bind()], true)
   const loss = elementwise('crossEntropy', 'mul', Tensor.empty(device, [], 'crossEntropy'), [reduceAll('crossEntropy', perRow, 1), factor])
@@ -43,7 +52,11 @@ export function crossEntropy(logits: Tensor, labels: Tensor, options: CrossEntro
     const dz = Tensor.empty(device, logits.shape, 'crossEntropy.dz')
     return [
       run('crossEntropy.dz', 2, dz, (r) => [
-        dz.bind(r.start * c, r.count * c), labels.bind(r.start, r.count), logits.bind(r.start * c, r.count * c), factor.bind(), dy.bind(),
+        dz.bind(r.start * c, r.count * c),
+        labels.bind(r.start, r.count),
+        logits.bind(r.start * c, r.count * c),
+        factor.bind(),
+        dy.bind(),
       ]),
     ]
   })

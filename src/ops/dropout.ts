@@ -1,6 +1,6 @@
 import shader from '../../shaders/dropout.wgsl'
 import { f32 } from '../gpu'
-import { rowRanges, tape, Tensor } from '../graph'
+import { rowRanges, Tensor, tape } from '../graph'
 import { philox4x32 } from './philox'
 
 /** Where a dropout's random numbers come from. */
@@ -44,7 +44,8 @@ export function keepMask(length: number, p: number, state: readonly number[], st
   const mask = new Uint8Array(length)
   for (let block = 0; block * 8 < length; block++) {
     const random = philox4x32([block, stream, state[2], 0], [state[0], state[1]])
-    for (let j = 0; j < 8 && block * 8 + j < length; j++) mask[block * 8 + j] = ((random[j >> 1] >>> (16 * (j & 1))) & 0xffff) >= threshold ? 1 : 0
+    for (let j = 0; j < 8 && block * 8 + j < length; j++)
+      mask[block * 8 + j] = ((random[j >> 1] >>> (16 * (j & 1))) & 0xffff) >= threshold ? 1 : 0
   }
   return mask
 }

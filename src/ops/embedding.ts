@@ -1,6 +1,6 @@
 import shader from '../../shaders/embedding.wgsl'
 import { complain, type Device } from '../gpu'
-import { elementwise, rowRanges, tape, Tensor } from '../graph'
+import { elementwise, rowRanges, Tensor, tape } from '../graph'
 
 /** Where each token stands in a batch, made on the CPU with the batch: what the table's gradient sums over. */
 export interface TokenRuns {
@@ -21,16 +21,18 @@ export function embedding(table: Tensor, ids: Tensor, runs?: TokenRuns): Tensor 
   if (ids.dtype === 'f32') complain('embedding', 'ids', 'i32', 'f32')
   const { device } = table
   const y = Tensor.empty(device, [...ids.shape, h], 'embedding')
-  for (const { start, count } of rowRanges(device, 'embedding', ids.size, h * 4, 4))
+  for (const { start, count } of rowRanges(device, 'embedding', ids.size, h * 4)) {
+    const some = ids.bindLoose(start, count)
     for (const part of rowRanges(device, 'embedding', v, h * 4))
       device.run({
         op: 'embedding',
         shader,
         constants: { FORM: 0 },
-        bind: [y.bind(start * h, count * h), table.bind(part.start * h, part.count * h), ids.bind(start, count)],
-        words: [count, h, part.start, part.count],
+        bind: [y.bind(start * h, count * h), table.bind(part.start * h, part.count * h), some.binding],
+        words: [count, h, part.start, part.count, some.skip],
         groups: Math.ceil((count * h) / 64),
       })
+  }
   return tape('embedding', [table], y, (dy) => {
     if (!runs) throw new Error('embedding: a trained table needs the runs of its batch: embedding(table, ids, runs)')
     return [tableGradient(device, table, dy, runs)]

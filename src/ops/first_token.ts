@@ -1,6 +1,6 @@
 import shader from '../../shaders/first_token.wgsl'
 import { complain } from '../gpu'
-import { rowRanges, tape, Tensor } from '../graph'
+import { rowRanges, Tensor, tape } from '../graph'
 
 /**
  * y[b] = x[b, 0]: the first token of each row, x [batch, length, hidden], y [batch, hidden].
@@ -10,7 +10,9 @@ export function firstToken(x: Tensor): Tensor {
   if (x.shape.length !== 3) complain('firstToken', 'x', '[batch, length, hidden]', `[${x.shape}]`)
   const [batch, length, hidden] = x.shape
   const y = run('firstToken', x, Tensor.empty(x.device, [batch, hidden], 'firstToken'), length, false)
-  return tape('firstToken', [x], y, (dy) => [run('firstToken.backward', dy, Tensor.empty(x.device, x.shape, 'firstToken.dx'), length, true)])
+  return tape('firstToken', [x], y, (dy) => [
+    run('firstToken.backward', dy, Tensor.empty(x.device, x.shape, 'firstToken.dx'), length, true),
+  ])
 }
 
 function run(op: string, from: Tensor, to: Tensor, length: number, backward: boolean): Tensor {
@@ -21,9 +23,12 @@ function run(op: string, from: Tensor, to: Tensor, length: number, backward: boo
     const bind = (t: Tensor, row: number) => t.bind(start * row, count * row)
     const size = count * (backward ? wide : narrow)
     from.device.run({
-      op, shader, constants: { BACKWARD: backward },
+      op,
+      shader,
+      constants: { BACKWARD: backward },
       bind: backward ? [bind(to, wide), bind(from, narrow)] : [bind(to, narrow), bind(from, wide)],
-      words: [size, hidden, length], groups: Math.ceil(size / 64),
+      words: [size, hidden, length],
+      groups: Math.ceil(size / 64),
     })
   }
   return to

@@ -1,5 +1,5 @@
-import direct from '../../shaders/matmul_direct.wgsl'
 import tiled from '../../shaders/matmul.wgsl'
+import direct from '../../shaders/matmul_direct.wgsl'
 import { f32, GpuError, type Word } from '../gpu'
 import type { Tensor } from '../graph'
 
@@ -125,7 +125,13 @@ function launch(g: Part): void {
   const tiles = Math.ceil(g.m / form.rows) * Math.ceil(g.n / form.cols) * batches
   const size = tiles >= 64 ? 16 : 4
   const constants = {
-    ...flags, FORM: form.form, ROWS: form.rows, COLS: form.cols, QUADS: form.cols / 4, HALF: form.rows / 4, GROUP: size,
+    ...flags,
+    FORM: form.form,
+    ROWS: form.rows,
+    COLS: form.cols,
+    QUADS: form.cols / 4,
+    HALF: form.rows / 4,
+    GROUP: size,
   }
   // A vec4 binding is read in whole vec4s.
   for (const binding of bind.slice(1, 3)) binding.size = Math.ceil(binding.size / 16) * 16
@@ -153,21 +159,50 @@ function directForm(g: Part, skip: Skips): { form: number; rows: number; cols: n
 function tiledWords(g: Part, skip: Skips): Word[] {
   const { a, b, c } = g
   return [
-    g.m, g.n, g.k,
-    skip.a, a.transposed ? 1 : a.rowStride, a.transposed ? a.rowStride : 1, a.stride0 ?? 0, a.stride1 ?? 0,
-    skip.b, b.transposed ? 1 : b.rowStride, b.transposed ? b.rowStride : 1, b.stride0 ?? 0, b.stride1 ?? 0,
-    skip.c, c.rowStride, c.stride0 ?? 0, c.stride1 ?? 0,
-    g.batch1, f32(g.alpha), skip.bias,
+    g.m,
+    g.n,
+    g.k,
+    skip.a,
+    a.transposed ? 1 : a.rowStride,
+    a.transposed ? a.rowStride : 1,
+    a.stride0 ?? 0,
+    a.stride1 ?? 0,
+    skip.b,
+    b.transposed ? 1 : b.rowStride,
+    b.transposed ? b.rowStride : 1,
+    b.stride0 ?? 0,
+    b.stride1 ?? 0,
+    skip.c,
+    c.rowStride,
+    c.stride0 ?? 0,
+    c.stride1 ?? 0,
+    g.batch1,
+    f32(g.alpha),
+    skip.bias,
   ]
 }
 
 function directWords(g: Part, skip: Skips, tiles: number): Word[] {
   const { a, b, c } = g
   return [
-    g.m, g.n, g.k,
-    skip.a / 4, a.rowStride / 4, (a.stride0 ?? 0) / 4, (a.stride1 ?? 0) / 4,
-    skip.b / 4, b.rowStride / 4, (b.stride0 ?? 0) / 4, (b.stride1 ?? 0) / 4,
-    skip.c, c.rowStride, c.stride0 ?? 0, c.stride1 ?? 0,
-    g.batch1, f32(g.alpha), skip.bias, tiles,
+    g.m,
+    g.n,
+    g.k,
+    skip.a / 4,
+    a.rowStride / 4,
+    (a.stride0 ?? 0) / 4,
+    (a.stride1 ?? 0) / 4,
+    skip.b / 4,
+    b.rowStride / 4,
+    (b.stride0 ?? 0) / 4,
+    (b.stride1 ?? 0) / 4,
+    skip.c,
+    c.rowStride,
+    c.stride0 ?? 0,
+    c.stride1 ?? 0,
+    g.batch1,
+    f32(g.alpha),
+    skip.bias,
+    tiles,
   ]
 }

@@ -1,7 +1,7 @@
 import shader from '../../shaders/layernorm.wgsl'
 import { complain, f32 } from '../gpu'
-import { rowRanges, tape, Tensor } from '../graph'
-import { rowGroups } from './row_groups'
+import { rowRanges, Tensor, tape } from '../graph'
+import { rowCells, rowGroups } from './row_groups'
 import { sumRows } from './sum_rows'
 
 /**
@@ -14,27 +14,29 @@ export function layerNorm(x: Tensor, gamma: Tensor, beta: Tensor, eps = 1e-5): T
   if (gamma.size !== n) complain('layerNorm', 'gamma', `[${n}]`, `[${gamma.shape}]`)
   if (beta.size !== n) complain('layerNorm', 'beta', `[${n}]`, `[${beta.shape}]`)
   const stats = Tensor.empty(x.device, [x.size / n, 2], 'layerNorm.stats')
-  const y = run('layerNorm', 0, stats, x, [gamma, beta], eps)
+  const y = run('layerNorm', 0, stats, x, [gamma, beta], null, eps)
   return tape('layerNorm', [x, gamma, beta], y, (dy, [needX, needGamma, needBeta]) => [
-    needX ? run('layerNorm.dx', 1, stats, x, [gamma, dy], eps) : null,
-    needGamma ? sumRows('layerNorm.dgamma', run('layerNorm.dgamma', 2, stats, x, [dy], eps), n) : null,
+    needX ? run('layerNorm.dx', 1, stats, x, [gamma], dy, eps) : null,
+    needGamma ? sumRows('layerNorm.dgamma', run('layerNorm.dgamma', 2, stats, x, [], dy, eps), n) : null,
     needBeta ? sumRows('layerNorm.dbeta', dy, n) : null,
   ])
 }
 
-function run(op: string, form: number, stats: Tensor, x: Tensor, rest: Tensor[], eps: number): Tensor {
+function run(op: string, form: number, stats: Tensor, x: Tensor, whole: Tensor[], dy: Tensor | null, eps: number): Tensor {
   const { device } = x
   const n = x.shape.at(-1) as number
   const out = Tensor.empty(device, x.shape, op)
   const tile = rowGroups(device)
-  for (const { start, count } of rowRanges(device, op, x.size / n, n * 4, 8)) {
-    const rows = (t: Tensor) => (t.size === n && x.size !== n ? t.bind() : t.size === x.size ? t.bind(start * n, count * n) : t.bind())
+  const { constants, cells } = rowCells(n)
+  for (const { start, count } of rowRanges(device, op, x.size / n, n * 4)) {
+    const rows = (t: Tensor) => t.bind(start * n, count * n)
+    const moments = stats.bindLoose(start * 2, count * 2)
     device.run({
       op,
       shader,
-      constants: { ...tile, FORM: form },
-      bind: [rows(out), stats.bind(start * 2, count * 2), rows(x), ...rest.map(rows)],
-      words: [count, n, f32(eps)],
+      constants: { ...tile, ...constants, FORM: form },
+      bind: [rows(out), moments.binding, rows(x), ...whole.map((t) => t.bind()), ...(dy ? [rows(dy)] : [])],
+      words: [count, cells, f32(eps), moments.skip],
       groups: Math.ceil(count / tile.ROWS),
       flops: 9 * count * n,
     })

@@ -1,5 +1,5 @@
 import { complain } from '../gpu'
-import { tape, Tensor } from '../graph'
+import { Tensor, tape } from '../graph'
 import { gemm } from './gemm'
 import { sumRows } from './sum_rows'
 
@@ -17,8 +17,14 @@ export function linear(x: Tensor, weight: Tensor, bias: Tensor | null = null): T
   const rows = x.size / k
   const y = Tensor.empty(x.device, [...x.shape.slice(0, -1), outputs], 'linear')
   gemm({
-    op: 'linear', a: { tensor: x, rowStride: k }, b: { tensor: weight, rowStride: k, transposed: true }, c: { tensor: y, rowStride: outputs },
-    m: rows, n: outputs, k, bias,
+    op: 'linear',
+    a: { tensor: x, rowStride: k },
+    b: { tensor: weight, rowStride: k, transposed: true },
+    c: { tensor: y, rowStride: outputs },
+    m: rows,
+    n: outputs,
+    k,
+    bias,
   })
   return tape('linear', bias ? [x, weight, bias] : [x, weight], y, (dy, [needX, needW, needB]) => [
     needX ? gradInput(dy, x, weight) : null,
@@ -31,8 +37,13 @@ function gradInput(dy: Tensor, x: Tensor, weight: Tensor): Tensor {
   const [outputs, inputs] = weight.shape
   const dx = Tensor.empty(x.device, x.shape, 'linear.dx')
   gemm({
-    op: 'linear.dx', a: { tensor: dy, rowStride: outputs }, b: { tensor: weight, rowStride: inputs }, c: { tensor: dx, rowStride: inputs },
-    m: x.size / inputs, n: inputs, k: outputs,
+    op: 'linear.dx',
+    a: { tensor: dy, rowStride: outputs },
+    b: { tensor: weight, rowStride: inputs },
+    c: { tensor: dx, rowStride: inputs },
+    m: x.size / inputs,
+    n: inputs,
+    k: outputs,
   })
   return dx
 }
@@ -41,8 +52,13 @@ function gradWeight(dy: Tensor, x: Tensor, weight: Tensor): Tensor {
   const [outputs, inputs] = weight.shape
   const dw = Tensor.empty(x.device, weight.shape, 'linear.dw')
   gemm({
-    op: 'linear.dw', a: { tensor: dy, rowStride: outputs, transposed: true }, b: { tensor: x, rowStride: inputs },
-    c: { tensor: dw, rowStride: inputs }, m: outputs, n: inputs, k: x.size / inputs,
+    op: 'linear.dw',
+    a: { tensor: dy, rowStride: outputs, transposed: true },
+    b: { tensor: x, rowStride: inputs },
+    c: { tensor: dw, rowStride: inputs },
+    m: outputs,
+    n: inputs,
+    k: x.size / inputs,
   })
   return dw
 }

@@ -1,5 +1,5 @@
 import { complain } from '../gpu'
-import { tape, Tensor } from '../graph'
+import { Tensor, tape } from '../graph'
 import { gemm, type Matrix } from './gemm'
 import { linear } from './linear'
 import { sumRows } from './sum_rows'
@@ -33,7 +33,17 @@ export function loraLinear(x: Tensor, weight: Tensor, bias: Tensor | null, { A, 
   const y = linear(x, weight, bias)
   y.node = null
   y.requiresGrad = false
-  gemm({ op: 'lora.y', a: rowsOf(h, r), b: rowsOf(B, r, true), c: rowsOf(y, outputs), m: rows, n: outputs, k: r, alpha: scaling, accumulate: true })
+  gemm({
+    op: 'lora.y',
+    a: rowsOf(h, r),
+    b: rowsOf(B, r, true),
+    c: rowsOf(y, outputs),
+    m: rows,
+    n: outputs,
+    k: r,
+    alpha: scaling,
+    accumulate: true,
+  })
 
   const tensors = [x, weight, A, B, input, ...(bias ? [bias] : [])]
   return tape('loraLinear', tensors, y, (dy, [needX, needW, needA, needB, needInput, needBias]) => {

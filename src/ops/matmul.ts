@@ -1,5 +1,5 @@
 import { complain } from '../gpu'
-import { tape, Tensor } from '../graph'
+import { Tensor, tape } from '../graph'
 import { gemm, type Matrix } from './gemm'
 
 export interface MatmulOptions {
@@ -23,7 +23,8 @@ export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tenso
   if (k !== kb) complain('matmul', 'the inner dimensions', `[.., ${m}, ${k}] · [.., ${k}, n]`, `[${a.shape}] · [${b.shape}]`)
   const lead = a.shape.slice(0, -2)
   const shared = b.shape.length === 2 && lead.length > 0
-  if (!shared && `${b.shape.slice(0, -2)}` !== `${lead}`) complain('matmul', 'the batch of b', `[${lead}] or none`, `[${b.shape.slice(0, -2)}]`)
+  if (!shared && `${b.shape.slice(0, -2)}` !== `${lead}`)
+    complain('matmul', 'the batch of b', `[${lead}] or none`, `[${b.shape.slice(0, -2)}]`)
   const batch = lead.reduce((p, d) => p * d, 1)
   const y = Tensor.empty(a.device, [...lead, m, n], 'matmul')
   gemm({ op: 'matmul', a: flat(a, transposeA), b: flat(b, transposeB, shared), c: flat(y), m, n, k, batch0: batch })
@@ -60,7 +61,14 @@ function gradA(a: Tensor, b: Tensor, dy: Tensor, s: Sizes): Tensor {
   if (!s.transposeA) gemm({ op: 'matmul.da', a: dyM, b: bM, c: flat(da), m: s.m, n: s.k, k: s.n, batch0: s.batch })
   else
     gemm({
-      op: 'matmul.da', a: flat(b, s.transposeB, s.shared), b: flat(dy, true), c: flat(da), m: s.k, n: s.m, k: s.n, batch0: s.batch,
+      op: 'matmul.da',
+      a: flat(b, s.transposeB, s.shared),
+      b: flat(dy, true),
+      c: flat(da),
+      m: s.k,
+      n: s.m,
+      k: s.n,
+      batch0: s.batch,
     })
   return da
 }
@@ -71,7 +79,8 @@ function gradB(a: Tensor, b: Tensor, dy: Tensor, s: Sizes): Tensor {
   const long = s.shared && !s.transposeA
   for (let i = 0; i < (s.shared && !long ? s.batch : 1); i++) {
     const at = (t: Tensor, transposed: boolean): Matrix => ({
-      ...flat(t, transposed), offset: s.shared && !long ? i * (t.size / s.batch) : 0,
+      ...flat(t, transposed),
+      offset: s.shared && !long ? i * (t.size / s.batch) : 0,
     })
     const sizes = { k: long ? s.m * s.batch : s.m, batch0: s.shared ? 1 : s.batch, accumulate: i > 0 }
     // db = aᵀ·dy [k, n]; stored transposed it is dyᵀ·a [n, k].

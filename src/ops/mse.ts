@@ -1,6 +1,6 @@
 import shader from '../../shaders/mse.wgsl'
 import { complain, f32 } from '../gpu'
-import { rowRanges, tape, Tensor } from '../graph'
+import { rowRanges, Tensor, tape } from '../graph'
 import { reduceAll } from './sum'
 
 /**

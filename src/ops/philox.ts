@@ -31,7 +31,8 @@ export class Random {
 
   /** A whole number in [0, 2³²). */
   next(): number {
-    if (!this.#left.length) this.#left = philox4x32([this.#at++, 0, this.stream, 0x1417], [this.seed >>> 0, Math.floor(this.seed / 2 ** 32) >>> 0])
+    if (!this.#left.length)
+      this.#left = philox4x32([this.#at++, 0, this.stream, 0x1417], [this.seed >>> 0, Math.floor(this.seed / 2 ** 32) >>> 0])
     return this.#left.pop() as number
   }
 
@@ -51,7 +52,10 @@ export class Random {
 
   /** Normal numbers by Box and Muller. */
   normal(length: number, std = 1): Float32Array {
-    return Float32Array.from({ length }, () => std * Math.sqrt(-2 * Math.log((this.next() + 1) / 2 ** 32)) * Math.cos(2 * Math.PI * this.float()))
+    return Float32Array.from(
+      { length },
+      () => std * Math.sqrt(-2 * Math.log((this.next() + 1) / 2 ** 32)) * Math.cos(2 * Math.PI * this.float()),
+    )
   }
 
   /** Fisher and Yates; changes `items`. */

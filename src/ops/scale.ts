@@ -1,6 +1,6 @@
 import shader from '../../shaders/broadcast.wgsl'
 import { f32 } from '../gpu'
-import { elementwise, rowRanges, tape, Tensor } from '../graph'
+import { elementwise, rowRanges, Tensor, tape } from '../graph'
 
 /** y = s·x for a number s. Any shape, f32. Backward: dx = s·dy. */
 export function scale(x: Tensor, s: number): Tensor {

@@ -1,7 +1,7 @@
 import shader from '../../shaders/softmax.wgsl'
 import { complain, f32 } from '../gpu'
-import { rowRanges, tape, Tensor } from '../graph'
-import { rowGroups } from './row_groups'
+import { rowRanges, Tensor, tape } from '../graph'
+import { rowCells, rowGroups } from './row_groups'
 
 export interface SoftmaxOptions {
   /** i32 [masks, n], 1 = keep. */
@@ -22,7 +22,8 @@ export function softmax(x: Tensor, { mask = null, rowsPerMask, scale = 1 }: Soft
   if (mask && mask.shape.at(-1) !== n) complain('softmax', 'mask', `[.., ${n}]`, `[${mask.shape}]`)
   if (mask && mask.dtype === 'f32') complain('softmax', 'mask', 'i32', mask.dtype)
   const perMask = rowsPerMask ?? (mask ? rows / (mask.size / n) : 1)
-  if (mask && perMask * (mask.size / n) !== rows) complain('softmax', 'rowsPerMask', `${rows / (mask.size / n)}`, `${perMask}`)
+  if (mask && (perMask * (mask.size / n) !== rows || !Number.isInteger(perMask)))
+    complain('softmax', `rowsPerMask times the ${mask.size / n} rows of the mask`, `${rows} rows of x`, `rowsPerMask ${perMask}`)
   const p = softmaxForward('softmax', x, mask, perMask, scale)
   return tape('softmax', [x], p, (dp) => [softmaxBackward('softmax.backward', p, dp, scale)])
 }
@@ -43,6 +44,8 @@ function run(op: string, inputs: Tensor[], scale: number, mask: Tensor | null, r
   const n = x.shape.at(-1) as number
   const out = Tensor.empty(device, x.shape, op)
   const tile = rowGroups(device)
+  // A mask that begins inside a vec4 keeps the row in single numbers.
+  const { constants, cells, width } = rowCells(n, mask ? mask.offset : 0)
   for (const { start, count } of rowRanges(device, op, x.size / n, n * 4)) {
     // Only the mask rows of this range are bound.
     const firstMask = Math.floor(start / rowsPerMask)
@@ -50,9 +53,9 @@ function run(op: string, inputs: Tensor[], scale: number, mask: Tensor | null, r
     device.run({
       op,
       shader,
-      constants: { ...tile, MASK: Boolean(mask), BACKWARD: inputs.length > 1 },
+      constants: { ...tile, ...constants, MaskCell: width === 4 ? 'vec4i' : 'i32', MASK: Boolean(mask), BACKWARD: inputs.length > 1 },
       bind: [...[out, ...inputs].map((t) => t.bind(start * n, count * n)), ...(masks ? [masks.binding] : [])],
-      words: [count, n, f32(scale), rowsPerMask, start - firstMask * rowsPerMask, masks?.skip ?? 0],
+      words: [count, cells, f32(scale), rowsPerMask, start - firstMask * rowsPerMask, (masks?.skip ?? 0) / width],
       groups: Math.ceil(count / tile.ROWS),
       flops: 8 * count * n,
     })

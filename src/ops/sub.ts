@@ -1,4 +1,4 @@
-import { elementwise, tape, type Tensor } from '../graph'
+import { elementwise, type Tensor, tape } from '../graph'
 import { checkBinary, like, reduceTo } from './binary'
 
 /** y = a − b; b has a's shape or is one row [last dimension]. f32. Backward: da = dy, db = −dy (summed over rows). */

@@ -1,6 +1,6 @@
 import shader from '../../shaders/reduce.wgsl'
 import { f32 } from '../gpu'
-import { rowRanges, tape, Tensor } from '../graph'
+import { rowRanges, Tensor, tape } from '../graph'
 import { broadcastScalar } from './scale'
 
 const perGroup = 4096
@@ -27,14 +27,13 @@ export function reduceAll(op: string, x: Tensor, scale: number): Tensor {
   const out = Tensor.empty(device, groups === 1 ? [] : [groups], op)
   for (const { start, count } of rowRanges(device, op, groups, perGroup * 4)) {
     const elements = Math.min(count * perGroup, x.size - start * perGroup)
-    const { binding, skip } = out.bindLoose(start, count)
-    if (skip) throw new Error(`${op}: ${x.size} elements in parts of ${start} are not aligned`)
+    const to = out.bindLoose(start, count)
     device.run({
       op,
       shader,
       constants: { FORM: 1 },
-      bind: [binding, x.bind(start * perGroup, elements)],
-      words: [elements, 0, f32(groups === 1 ? scale : 1)],
+      bind: [to.binding, x.bind(start * perGroup, elements)],
+      words: [elements, 0, f32(groups === 1 ? scale : 1), 0, to.skip],
       groups: count,
       flops: elements,
     })

@@ -1,31 +1,44 @@
 import shader from '../../shaders/reduce.wgsl'
-import { f32 } from '../gpu'
-import { elementwise, rowRanges, Tensor } from '../graph'
+import { type Device, f32, GpuError } from '../gpu'
+import { elementwise, Tensor } from '../graph'
 
-const perPart = 64
+const mostPerPart = 64
 
 /**
- * Column sums over all rows: x [..., columns] to [columns]. Rows are summed in parts of 64, the parts in order, until
- * one row is left: the order depends on nothing but the shape.
+ * Column sums over all rows: x [..., columns] to [columns]. Rows are summed in parts of 64 (fewer where so many exceed a
+ * binding), the parts in order, until one row is left: the order depends on the shape and the device's limits alone.
  */
 export function sumRows(op: string, x: Tensor, columns: number): Tensor {
   const { device } = x
   const rows = x.size / columns
   if (rows === 0) return elementwise(op, 'fill', Tensor.empty(device, [columns], op), [], 0)
+  const room = roomInRows(device, op, columns)
+  const perPart = Math.min(mostPerPart, room)
   const parts = Math.ceil(rows / perPart)
   const out = Tensor.empty(device, [parts, columns], op)
-  // Ranges are whole parts: 64 rows are aligned whatever their length.
-  for (const range of rowRanges(device, op, parts, perPart * columns * 4, columns * 4)) {
-    const count = Math.min(range.count * perPart, rows - range.start * perPart)
+  const step = Math.floor(room / perPart)
+  for (let part = 0; part < parts; part += step) {
+    const some = Math.min(step, parts - part)
+    const count = Math.min(some * perPart, rows - part * perPart)
+    const to = out.bindLoose(part * columns, some * columns)
+    const from = x.bindLoose(part * perPart * columns, count * columns)
     device.run({
       op,
       shader,
-      constants: { FORM: 0 },
-      bind: [out.bind(range.start * columns, range.count * columns), x.bind(range.start * perPart * columns, count * columns)],
-      words: [count, columns, f32(1)],
-      groups: range.count * Math.ceil(columns / 64),
+      constants: { FORM: 0, PER_PART: perPart },
+      bind: [to.binding, from.binding],
+      words: [count, columns, f32(1), from.skip, to.skip],
+      groups: some * Math.ceil(columns / 64),
       flops: count * columns,
     })
   }
   return parts === 1 ? out.view([columns]) : sumRows(op, out, columns)
+}
+
+/** How many rows one binding holds, wherever they begin. */
+function roomInRows(device: Device, op: string, columns: number): number {
+  const { maxStorageBufferBindingSize: max, minStorageBufferOffsetAlignment: align } = device.limits
+  const room = Math.floor((max - align) / (columns * 4))
+  if (room < 2) throw new GpuError(`${op}: two rows of ${columns * 4} bytes exceed this device's binding of ${max} bytes`)
+  return room
 }

@@ -1,5 +1,5 @@
 import shader from '../../shaders/adamw.wgsl'
-import { f32, type Device } from '../gpu'
+import { type Device, f32 } from '../gpu'
 import { rowRanges, Tensor } from '../graph'
 
 /** Numbers trained alike: a flat range of values and the gradients that belong to it. */
@@ -76,14 +76,23 @@ export class AdamW {
     for (const { group, start, count } of ranges) {
       const groupsHere = Math.ceil(count / perGroup)
       device.run({
-        op: 'adamw.norm', shader, constants: { FORM: 0 }, bind: [partials.bind(), group.gradients.bind(group.start + start, count)],
-        words: [count, at], groups: groupsHere, flops: 2 * count,
+        op: 'adamw.norm',
+        shader,
+        constants: { FORM: 0 },
+        bind: [partials.bind(), group.gradients.bind(group.start + start, count)],
+        words: [count, at],
+        groups: groupsHere,
+        flops: 2 * count,
       })
       at += groupsHere
     }
     device.run({
-      op: 'adamw.clip', shader, constants: { FORM: 1 }, bind: [this.#status.bind(), partials.bind(), this.#hyper.bind()],
-      words: [0, partials.size, f32(maxGradNorm)], groups: 1,
+      op: 'adamw.clip',
+      shader,
+      constants: { FORM: 1 },
+      bind: [this.#status.bind(), partials.bind(), this.#hyper.bind()],
+      words: [0, partials.size, f32(maxGradNorm)],
+      groups: 1,
     })
     for (const { group, moments, start, count } of ranges)
       device.run({
@@ -91,8 +100,12 @@ export class AdamW {
         shader,
         constants: { FORM: 2 },
         bind: [
-          group.values.bind(group.start + start, count), moments.m.bind(start, count), moments.v.bind(start, count),
-          group.gradients.bind(group.start + start, count), this.#hyper.bind(), this.#status.bind(),
+          group.values.bind(group.start + start, count),
+          moments.m.bind(start, count),
+          moments.v.bind(start, count),
+          group.gradients.bind(group.start + start, count),
+          this.#hyper.bind(),
+          this.#status.bind(),
         ],
         words: [count, 0, f32(0), f32(beta1), f32(beta2), f32(eps), f32(group.weightDecay ?? 0), f32(group.lrScale ?? 1)],
         groups: Math.ceil(count / 256),

@@ -1,0 +1,6 @@
+export { openCheckpoint } from './checkpoint'
+export { checkPath, decodeUtf8, type Files, memoryFiles, parseJson, readJson } from './files'
+export { openFile, openFolder } from './folder.node'
+export { fromBfloat16, fromHalf, toHalf } from './half'
+export { elements, openSafetensors, readChunks, readTensor, type TensorEntry } from './safetensors'
+export { type NamedTensor, writeSafetensors } from './safetensors_write'

@@ -1,0 +1,56 @@
+import type { Device } from '../gpu'
+import type { Tensor } from '../graph'
+import { type Files, openCheckpoint, openFolder, readJson } from '../io'
+import { encoderConfig } from './config'
+import type { TokenBatch } from './inputs'
+import { ModelForSequenceClassification } from './sequence_classification'
+import { loadWeights } from './weights'
+
+export interface FromPretrainedOptions {
+  device: Device
+  /** Size of the output layer; 1 means regression. Default: the file's, else 2. */
+  numLabels?: number
+  id2label?: string[]
+  /** For a head that the file does not have. Default 42. */
+  seed?: number
+  /** Gets one notice about unused and newly drawn tensors. Default: console.warn. */
+  notice?: (text: string) => void
+}
+
+/** A model that can be called: `await model({ inputIds, attentionMask })` gives logits [batch, numLabels]. */
+export type CallableModel<M> = M & ((tokens: TokenBatch) => Promise<Tensor>)
+
+/** Loads encoders with a classification head (transformers' name): RoBERTa and BERT. */
+export const AutoModelForSequenceClassification = {
+  /**
+   * @param source a Hugging Face folder (config.json, model.safetensors or its shards; f32, f16, bf16), or its files
+   * @throws Error on an unknown architecture, a missing backbone tensor or a wrong shape: name, wanted, got
+   */
+  async fromPretrained(source: string | Files, options: FromPretrainedOptions): Promise<CallableModel<ModelForSequenceClassification>> {
+    const files = typeof source === 'string' ? openFolder(source) : source
+    const config = encoderConfig(await readJson(files, 'config.json'), `${files.name}/config.json`, options)
+    const checkpoint = await openCheckpoint(files)
+    const model = new ModelForSequenceClassification(options.device, config, files.name)
+    const { unused, drawn } = await loadWeights(model, checkpoint, files.name, options.seed ?? 42)
+    await options.device.sync()
+    const parts = [
+      unused.length ? `not used: ${unused.join(', ')}` : '',
+      drawn.length ? `newly drawn (train them before you use them): ${drawn.join(', ')}` : '',
+    ].filter(Boolean)
+    if (parts.length) (options.notice ?? console.warn)(`${files.name}: ${parts.join('; ')}`)
+    return callable(model, (tokens) => model.logits(tokens))
+  },
+}
+
+/** Makes an object that can also be called. */
+export function callable<M extends object>(model: M, call: (tokens: TokenBatch) => Promise<Tensor>): CallableModel<M> {
+  const target = (tokens: TokenBatch) => call(tokens)
+  return new Proxy(target, {
+    get: (_, key) => {
+      const value = Reflect.get(model, key, model)
+      return typeof value === 'function' ? value.bind(model) : value
+    },
+    has: (_, key) => key in model,
+    getPrototypeOf: () => Object.getPrototypeOf(model),
+  }) as unknown as CallableModel<M>
+}

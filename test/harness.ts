@@ -1,0 +1,128 @@
+import { suite } from 'uvu'
+import * as base from 'uvu/assert'
+import { type Device, type OpenDeviceOptions, openDevice } from '../src/gpu'
+import { readFixture, record, settings } from './platform.node'
+
+/**
+ * uvu with what it lacks: whatever is thrown becomes an Error, each test has a time limit, an uncaptured GPU error
+ * fails the test at hand, and every test leaves a record when it is registered and when it ends.
+ */
+const tests = suite('')
+let registered = 0
+let failures: Error[] = []
+
+export function test(name: string, body: () => unknown, { timeoutMs = 120_000 } = {}): void {
+  registered++
+  record({ event: 'registered', name })
+  tests(name, async () => {
+    failures = []
+    let error: Error | undefined
+    const start = performance.now()
+    try {
+      await limited(name, Promise.resolve().then(body), timeoutMs)
+      if (failures.length) throw failures[0]
+    } catch (thrown) {
+      error = toError(thrown)
+    }
+    record({
+      event: 'finished',
+      name,
+      ok: !error,
+      ms: Math.round(performance.now() - start),
+      error: error && `${error.message}\n${error.stack ?? ''}`,
+    })
+    if (error) throw error
+  })
+  if (registered === 1) setTimeout(() => tests.run(), 0)
+}
+
+export function toError(thrown: unknown): Error {
+  if (thrown instanceof Error) return thrown
+  const message = (thrown as { message?: unknown } | null | undefined)?.message
+  return new Error(typeof message === 'string' ? message : `thrown: ${String(thrown)}`)
+}
+
+function limited<T>(name: string, work: Promise<T>, ms: number): Promise<T> {
+  let timer: ReturnType<typeof setTimeout>
+  const limit = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`${name}: not done after ${ms} ms`)), ms)
+  })
+  return Promise.race([work, limit]).finally(() => clearTimeout(timer))
+}
+
+let shared: Promise<Device> | undefined
+
+/** The file's device: software where there is no GPU, capped as the leg says. Options make one of its own. */
+export function openTestDevice(options?: OpenDeviceOptions): Promise<Device> {
+  const open = () => openDevice({ software: true, ...settings(), ...options, onError: (e) => failures.push(e) })
+  if (options) return open()
+  shared ??= open()
+  return shared
+}
+
+/** For a test that expects GPU errors: takes them out of the account. */
+export function takeGpuErrors(): Error[] {
+  const taken = failures
+  failures = []
+  return taken
+}
+
+/** A file of test/fixtures or models. */
+export const fixture = readFixture
+
+/** Seeded random numbers; the seed is printed, CONDLORA_SEED sets it. */
+export function rng(seed = settings().seed ?? Math.floor(Math.random() * 2 ** 31)) {
+  console.log(`    seed ${seed}`)
+  let state = seed >>> 0
+  const next = () => {
+    state = (state + 0x6d2b79f5) >>> 0
+    let t = Math.imul(state ^ (state >>> 15), 1 | state)
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32
+  }
+  const gauss = () => Math.sqrt(-2 * Math.log(1 - next())) * Math.cos(2 * Math.PI * next())
+  return {
+    next,
+    int: (low: number, high: number) => low + Math.floor(next() * (high - low + 1)),
+    normal: (n: number, std = 1) => Float32Array.from({ length: n }, () => std * gauss()),
+    uniform: (n: number, low: number, high: number) => Float32Array.from({ length: n }, () => low + (high - low) * next()),
+  }
+}
+
+/** ‖actual − expected‖ / ‖expected‖; NaN where lengths differ or a number is not finite. */
+export function distance(actual: ArrayLike<number>, expected: ArrayLike<number>): number {
+  if (actual.length !== expected.length) return Number.NaN
+  let error = 0
+  let size = 0
+  for (let i = 0; i < expected.length; i++) {
+    error += (actual[i] - expected[i]) ** 2
+    size += expected[i] ** 2
+  }
+  return size === 0 ? Math.sqrt(error) : Math.sqrt(error / size)
+}
+
+type Assert = typeof base & {
+  close(actual: ArrayLike<number>, expected: ArrayLike<number>, tolerance: number, what?: string): void
+  rejects(work: (() => unknown) | Promise<unknown>, message: RegExp): Promise<void>
+}
+
+export const assert: Assert = {
+  ...base,
+  close(actual: ArrayLike<number>, expected: ArrayLike<number>, tolerance: number, what = ''): void {
+    const d = distance(actual, expected)
+    if (!(d <= tolerance))
+      base.unreachable(
+        `${what}: relative distance ${d} > ${tolerance} (lengths ${actual.length}, ${expected.length}; first ${Array.from(actual).slice(0, 4)} | ${Array.from(expected).slice(0, 4)})`,
+      )
+  },
+  async rejects(work: (() => unknown) | Promise<unknown>, message: RegExp): Promise<void> {
+    let error: Error | undefined
+    try {
+      await (typeof work === 'function' ? work() : work)
+    } catch (thrown) {
+      error = toError(thrown)
+    }
+    if (!error) base.unreachable(`wanted an error like ${message}, got none`)
+    else base.match(error.message, message)
+  },
+}

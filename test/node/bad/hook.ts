@@ -1,0 +1,7 @@
+import { test } from '../../harness'
+
+// What a hook does when it throws: the file ends before its test ran.
+queueMicrotask(() => {
+  throw new Error('before')
+})
+test('x', () => {})

@@ -1,0 +1,3 @@
+import { test } from '../../harness'
+
+test('x', () => new Promise(() => {}), { timeoutMs: 500 })

@@ -1,0 +1,4 @@
+import { test } from '../../harness'
+
+// Imports the harness and registers nothing.
+export { test }

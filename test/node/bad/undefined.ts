@@ -1,0 +1,3 @@
+import { test } from '../../harness'
+
+test('x', () => Promise.reject(undefined))

@@ -1,0 +1,109 @@
+import type { Device } from '../../src/gpu'
+import { Tensor } from '../../src/graph'
+import { assert, rng } from '../harness'
+
+/** A value of a tensor in the test: its shape and its f32 numbers (as they go to the GPU). */
+export interface Value {
+  shape: number[]
+  data: Float32Array
+}
+
+export type Numbers = ArrayLike<number>
+
+const count = (shape: number[]) => shape.reduce((n, d) => n * d, 1)
+
+/** Makes values of a shape, spread evenly over ±`spread` around `center`. The seed is printed. */
+export function values(): (shape: number[], spread?: number, center?: number) => Value {
+  const random = rng()
+  return (shape, spread = 2, center = 0) => ({
+    shape,
+    data: Float32Array.from({ length: count(shape) }, () => center + spread * (2 * random.next() - 1)),
+  })
+}
+
+/**
+ * Runs `body` with the kernels for processors and with those for GPUs, whatever the adapter is: which of the two forms
+ * an op takes hangs on `device.software` alone.
+ */
+export async function bothForms(device: Device, body: (form: string) => Promise<void>): Promise<void> {
+  const flag = device as { software: boolean }
+  const own = flag.software
+  try {
+    for (const software of [true, false]) {
+      flag.software = software
+      await body(software ? 'one thread a row' : 'threads together')
+    }
+  } finally {
+    flag.software = own
+  }
+}
+
+export interface OpCase {
+  name: string
+  inputs: Value[]
+  run: (...tensors: Tensor[]) => Tensor
+  /** y in float64. */
+  forward: (...inputs: Float64Array[]) => Numbers
+  /** Gradients of Σ dy·y in float64; without it they are differences of `forward`. null: must have none. */
+  backward?: (dy: Float64Array, ...inputs: Float64Array[]) => (Numbers | null)[]
+  tolerance?: number
+}
+
+/** y and the gradient by every input, against float64: relative 2-norm per tensor at most 1e-5. */
+export async function checkOp(device: Device, { name, inputs, run, forward, backward, tolerance = 1e-5 }: OpCase): Promise<void> {
+  const tensors = inputs.map(({ data, shape }) => Tensor.from(device, data, shape).requireGrad())
+  const exact = inputs.map(({ data }) => Float64Array.from(data))
+  const y = run(...tensors)
+  const expected = forward(...exact)
+  assert.close(await y.data(), expected, tolerance, `${name}: y`)
+  const seed = rng().uniform(y.size, -1, 1)
+  y.backward(Tensor.from(device, seed, y.shape))
+  const dy = Float64Array.from(seed)
+  const gradients = backward ? backward(dy, ...exact) : differences(forward, exact, dy)
+  for (const [i, wanted] of gradients.entries()) {
+    const { grad, shape } = tensors[i]
+    if (!wanted !== !grad) throw new Error(`${name}: input ${i}: wanted ${wanted ? 'a' : 'no'} gradient, got ${grad ? 'one' : 'none'}`)
+    if (!wanted || !grad) continue
+    if (`${grad.shape}` !== `${shape}`) throw new Error(`${name}: gradient ${i} has shape [${grad.shape}], wanted [${shape}]`)
+    assert.close(await grad.data(), wanted, tolerance, `${name}: gradient ${i}`)
+  }
+}
+
+/** Central differences of Σ dy·f by every input. */
+export function differences(f: (...inputs: Float64Array[]) => Numbers, inputs: Float64Array[], dy: Float64Array): Float64Array[] {
+  const total = () => {
+    const y = f(...inputs)
+    let sum = 0
+    for (let i = 0; i < y.length; i++) sum += dy[i] * y[i]
+    return sum
+  }
+  return inputs.map((input) =>
+    input.map((at, i) => {
+      const h = 1e-5 * Math.max(1, Math.abs(at))
+      input[i] = at + h
+      const above = total()
+      input[i] = at - h
+      const below = total()
+      input[i] = at
+      return (above - below) / (2 * h)
+    }),
+  )
+}
+
+/** A · B in float64; `ta`: A is stored [k, m], `tb`: B is stored [n, k]. */
+export function product(a: Numbers, b: Numbers, m: number, n: number, k: number, ta = false, tb = false): Float64Array {
+  const out = new Float64Array(m * n)
+  for (let i = 0; i < m; i++)
+    for (let q = 0; q < k; q++) {
+      const left = ta ? a[q * m + i] : a[i * k + q]
+      for (let j = 0; j < n; j++) out[i * n + j] += left * (tb ? b[j * k + q] : b[q * n + j])
+    }
+  return out
+}
+
+/** Σ over the rows of [rows, columns]. */
+export function columnSums(x: Numbers, columns: number): Float64Array {
+  const out = new Float64Array(columns)
+  for (let i = 0; i < x.length; i++) out[i % columns] += x[i]
+  return out
+}

@@ -1,0 +1,94 @@
+import { Tensor } from '../../src/graph'
+import { embedding, tokenRuns } from '../../src/ops/embedding'
+import { assert, openTestDevice, rng, test } from '../harness'
+import { values } from './check'
+
+function runsOf(ids: Int32Array, like: Tensor) {
+  const { runs, order } = tokenRuns(ids)
+  return { runs: Tensor.from(like.device, runs, [ids.length, 3], 'i32'), order: Tensor.from(like.device, order, [ids.length], 'i32') }
+}
+
+test('embedding: rows by id, and the gradient summed over repeated ids; tables and batches over 64 KiB', async () => {
+  const device = await openTestDevice()
+  const random = rng()
+  const value = values()
+  // [v, h, ids]; the third draws from few tokens, so that sums are long.
+  for (const [v, h, shape, last] of [
+    [1, 1, [1], 0],
+    [11, 7, [3, 5], 10],
+    [50, 33, [4, 100], 3],
+    [301, 128, [2, 70], 300],
+    [300, 768, [5, 9], 299],
+  ] as const) {
+    const { data } = value([v, h])
+    const table = Tensor.from(device, data, [v, h]).requireGrad()
+    const ids = Int32Array.from({ length: shape.reduce<number>((n, d) => n * d, 1) }, () => random.int(0, last))
+    ids[0] = last
+    const y = embedding(table, Tensor.from(device, ids, shape, 'i32'), runsOf(ids, table))
+    assert.equal([...y.shape], [...shape, h])
+    assert.close(
+      await y.data(),
+      Float64Array.from({ length: ids.length * h }, (_, i) => data[ids[Math.floor(i / h)] * h + (i % h)]),
+      0,
+      `y [${v}, ${h}]`,
+    )
+    const dy = value([ids.length, h]).data
+    y.backward(Tensor.from(device, dy, y.shape))
+    const expected = new Float64Array(v * h)
+    dy.forEach((d, i) => (expected[ids[Math.floor(i / h)] * h + (i % h)] += d))
+    const gradient = await (table.grad as Tensor).data()
+    assert.close(gradient, expected, 1e-5, `dtable [${v}, ${h}]`)
+    const stray = gradient.filter((g, i) => g !== 0 && !ids.includes(Math.floor(i / h)))
+    assert.is(stray.length, 0)
+  }
+})
+
+test('embedding: the gradient has the same bits every time', async () => {
+  const device = await openTestDevice()
+  const { data } = values()([5, 16])
+  const ids = Int32Array.from({ length: 500 }, (_, i) => (i * 7) % 5)
+  const dy = Tensor.from(device, values()([500, 16]).data, [500, 16])
+  const all = new Set<string>()
+  for (let i = 0; i < 3; i++) {
+    const table = Tensor.from(device, data, [5, 16]).requireGrad()
+    embedding(table, Tensor.from(device, ids, [500], 'i32'), runsOf(ids, table)).backward(dy)
+    all.add([...(await (table.grad as Tensor).data())].join())
+  }
+  assert.is(all.size, 1)
+})
+
+test('embedding: ids outside the table touch no other memory', async () => {
+  const device = await openTestDevice()
+  const table = Tensor.from(device, [1, 2, 3, 4], [2, 2]).requireGrad()
+  const ids = Int32Array.from([1, -1, 2, 0, 2147483647, -2147483648])
+  const y = embedding(table, Tensor.from(device, ids, [6], 'i32'), runsOf(ids, table))
+  const rows = await y.data()
+  assert.equal([...rows.slice(0, 2), ...rows.slice(6, 8)], [3, 4, 1, 2])
+  y.backward(Tensor.from(device, new Float32Array(12).fill(1), [6, 2]))
+  assert.equal([...(await (table.grad as Tensor).data())], [1, 1, 1, 1])
+})
+
+test('tokenRuns: sizes depend on the number of ids alone', () => {
+  for (const ids of [
+    [5, 5, 5, 5],
+    [3, 1, 2, 0],
+  ]) {
+    const { runs, order } = tokenRuns(Int32Array.from(ids))
+    assert.is(runs.length, 12)
+    assert.is(order.length, 4)
+  }
+  assert.equal([...tokenRuns(Int32Array.from([9, 2, 9])).runs], [2, 0, 1, 9, 1, 3, -1, -1, -1])
+  assert.equal([...tokenRuns(Int32Array.from([9, 2, 9])).order], [1, 0, 2])
+})
+
+test('embedding: a table without runs that wants a gradient, and ids of another type, are errors', async () => {
+  const device = await openTestDevice()
+  const table = Tensor.from(device, [1, 2, 3, 4], [2, 2]).requireGrad()
+  const y = embedding(table, Tensor.from(device, [0], [1], 'i32'))
+  assert.throws(() => y.backward(Tensor.from(device, [1, 1], [1, 2])), /embedding: a trained table needs the runs/)
+  assert.throws(() => embedding(table, Tensor.from(device, [0])), /embedding: ids: wanted i32, got f32/)
+  assert.throws(
+    () => embedding(Tensor.from(device, [1]), Tensor.from(device, [0], [1], 'i32')),
+    /embedding: table: wanted \[v, h\], got \[1\]/,
+  )
+})

@@ -1,0 +1,118 @@
+import { Tensor } from '../../src/graph'
+import { layerNorm } from '../../src/ops/layer_norm'
+import { assert, openTestDevice, test } from '../harness'
+import { bothForms, checkOp, columnSums, values } from './check'
+
+const eps = 1e-5
+
+function statistics(x: Float64Array, n: number): { hat: Float64Array; rho: Float64Array } {
+  const hat = new Float64Array(x.length)
+  const rho = new Float64Array(x.length / n)
+  for (let i = 0; i < rho.length; i++) {
+    const row = x.subarray(i * n, (i + 1) * n)
+    const mu = row.reduce((s, v) => s + v, 0) / n
+    rho[i] = 1 / Math.sqrt(row.reduce((s, v) => s + (v - mu) ** 2, 0) / n + Math.fround(eps))
+    row.forEach((v, j) => (hat[i * n + j] = (v - mu) * rho[i]))
+  }
+  return { hat, rho }
+}
+
+function forward(x: Float64Array, gamma: Float64Array, beta: Float64Array): Float64Array {
+  const n = gamma.length
+  return statistics(x, n).hat.map((v, i) => gamma[i % n] * v + beta[i % n])
+}
+
+function backward(dy: Float64Array, x: Float64Array, gamma: Float64Array): Float64Array[] {
+  const n = gamma.length
+  const { hat, rho } = statistics(x, n)
+  const h = dy.map((v, i) => v * gamma[i % n])
+  const dx = x.map((_, at) => {
+    const row = Math.floor(at / n)
+    let [c1, c2] = [0, 0]
+    for (let j = row * n; j < (row + 1) * n; j++) {
+      c1 += h[j] / n
+      c2 += (h[j] * hat[j]) / n
+    }
+    return rho[row] * (h[at] - c1 - hat[at] * c2)
+  })
+  return [
+    dx,
+    columnSums(
+      dy.map((v, i) => v * hat[i]),
+      n,
+    ),
+    columnSums(dy, n),
+  ]
+}
+
+const run = (x: Tensor, gamma: Tensor, beta: Tensor) => layerNorm(x, gamma, beta, eps)
+
+test('layerNorm: the gradient of the reference is that of its differences', async () => {
+  const device = await openTestDevice()
+  const value = values()
+  await checkOp(device, { name: 'layerNorm', inputs: [value([3, 7]), value([7]), value([7])], run, forward })
+})
+
+test('layerNorm: one row, odd rows, more rows than a group, over 64 KiB; all three gradients', async () => {
+  const device = await openTestDevice()
+  const value = values()
+  await bothForms(device, async (form) => {
+    for (const shape of [
+      [1, 5],
+      [4, 7],
+      [3, 5, 33],
+      [129, 65],
+      [5, 1031],
+      [37, 768],
+      [301, 96],
+    ]) {
+      const n = shape.at(-1) as number
+      const inputs = [value(shape, 3, 0.5), value([n], 1, 1), value([n])]
+      await checkOp(device, { name: `layerNorm [${shape}], ${form}`, inputs, run, forward, backward })
+    }
+  })
+})
+
+test('layerNorm: a mean far from zero costs no accuracy', async () => {
+  const device = await openTestDevice()
+  const value = values()
+  await bothForms(device, async (form) => {
+    const inputs = [value([9, 768], 1, 100), value([768], 1, 1), value([768])]
+    await checkOp(device, { name: `layerNorm around 100, ${form}`, inputs, run, forward, backward })
+  })
+})
+
+test('layerNorm: a row of equal numbers gives beta', async () => {
+  const device = await openTestDevice()
+  const beta = values()([5]).data
+  const y = run(Tensor.from(device, [3, 3, 3, 3, 3], [1, 5]), Tensor.from(device, [1, 2, 3, 4, 5]), Tensor.from(device, beta))
+  assert.equal([...(await y.data())], [...beta])
+})
+
+test('layerNorm: frozen gamma and beta get no gradient and cost no dispatch', async () => {
+  const device = await openTestDevice()
+  const value = values()
+  const [x, gamma, beta] = [value([3, 8]), value([8]), value([8])].map(({ data, shape }) => Tensor.from(device, data, shape))
+  const run2 = device.run
+  const ops: string[] = []
+  device.run = (d) => {
+    ops.push(d.op)
+    run2.call(device, d)
+  }
+  try {
+    const y = run(x.requireGrad(), gamma, beta)
+    y.backward(Tensor.from(device, new Float32Array(24), [3, 8]))
+  } finally {
+    device.run = run2
+  }
+  assert.equal(ops, ['layerNorm', 'layerNorm.dx'])
+  assert.is(gamma.grad, null)
+  assert.is(beta.grad, null)
+})
+
+test('layerNorm: gamma and beta of another size are an error', async () => {
+  const device = await openTestDevice()
+  const make = (shape: number[]) => Tensor.from(device, new Float32Array(shape.reduce((n, d) => n * d, 1)), shape)
+  assert.throws(() => run(make([2, 3]), make([2]), make([3])), /layerNorm: gamma: wanted \[3\], got \[2\]/)
+  assert.throws(() => run(make([2, 3]), make([3]), make([4])), /layerNorm: beta: wanted \[3\], got \[4\]/)
+})

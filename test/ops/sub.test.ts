@@ -1,0 +1,54 @@
+import { Tensor } from '../../src/graph'
+import { sub } from '../../src/ops/sub'
+import { assert, openTestDevice, test } from '../harness'
+import { checkOp, values } from './check'
+
+const forward = (a: Float64Array, b: Float64Array) => a.map((v, i) => v - b[i % b.length])
+
+test('sub: same shape, both gradients', async () => {
+  const device = await openTestDevice()
+  const value = values()
+  for (const shape of [[1], [7, 13], [3, 5, 33]]) {
+    const inputs = [value(shape), value(shape)]
+    await checkOp(device, { name: `sub [${shape}]`, inputs, run: sub, forward })
+  }
+})
+
+test('sub: one row repeated over the others, its gradient summed over them', async () => {
+  const device = await openTestDevice()
+  const value = values()
+  for (const shape of [
+    [1, 9],
+    [7, 13],
+    [2, 3, 65],
+  ]) {
+    const inputs = [value(shape), value(shape.slice(-1))]
+    await checkOp(device, { name: `sub row [${shape}]`, inputs, run: sub, forward })
+  }
+})
+
+test('sub: more than 64 KiB, with and without a repeated row', async () => {
+  const device = await openTestDevice()
+  const value = values()
+  const [rows, columns] = [301, 129]
+  const sums = (x: Float64Array) =>
+    Float64Array.from({ length: columns }, (_, c) => x.reduce((s, v, i) => (i % columns === c ? s + v : s), 0))
+  for (const shape of [[rows, columns], [columns]])
+    await checkOp(device, {
+      name: `sub large [${shape}]`,
+      inputs: [value([rows, columns]), value(shape)],
+      run: sub,
+      forward,
+      backward: (dy) => {
+        const [da, db] = [dy, dy.map((v) => -v)]
+        return [da, shape.length === 1 ? sums(db) : db]
+      },
+    })
+})
+
+test('sub: shapes that do not fit are an error', async () => {
+  const device = await openTestDevice()
+  const make = (shape: number[]) => Tensor.from(device, new Float32Array(shape.reduce((n, d) => n * d, 1)), shape)
+  for (const bad of [[3, 2], [2], [1, 3], [1]])
+    assert.throws(() => sub(make([2, 3]), make(bad)), new RegExp(`sub: b: wanted \\[2,3\\] or one row \\[3\\], got \\[${bad}\\]`))
+})

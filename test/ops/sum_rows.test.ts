@@ -1,0 +1,38 @@
+import { Tensor } from '../../src/graph'
+import { sumRows } from '../../src/ops/sum_rows'
+import { assert, openTestDevice, test } from '../harness'
+import { columnSums, values } from './check'
+
+test('sumRows: one row, one column, borders of the parts of 64 rows, two and three levels, over 64 KiB', async () => {
+  const device = await openTestDevice()
+  const value = values()
+  for (const [rows, columns] of [
+    [1, 1],
+    [1, 70],
+    [63, 3],
+    [64, 64],
+    [65, 65],
+    [130, 257],
+    [4097, 5],
+    [64 * 64 + 1, 33],
+    [300, 768],
+    [12, 6144],
+  ]) {
+    const { data } = value([rows, columns])
+    const y = sumRows('sumRows', Tensor.from(device, data, [rows, columns]), columns)
+    assert.equal([...y.shape], [columns])
+    assert.close(await y.data(), columnSums(data, columns), 1e-5, `[${rows}, ${columns}]`)
+  }
+})
+
+test('sumRows: no rows at all give zeros', async () => {
+  const device = await openTestDevice()
+  assert.equal([...(await sumRows('sumRows', Tensor.from(device, [], [0, 5]), 5).data())], [0, 0, 0, 0, 0])
+})
+
+test('sumRows: the same bits every time', async () => {
+  const device = await openTestDevice()
+  const x = Tensor.from(device, values()([999, 31]).data, [999, 31])
+  const first = [...(await sumRows('sumRows', x, 31).data())]
+  for (let i = 0; i < 3; i++) assert.equal([...(await sumRows('sumRows', x, 31).data())], first)
+})
