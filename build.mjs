@@ -50,12 +50,7 @@ async function library() {
 }
 
 async function demo() {
-  await build({
-    ...node,
-    entryPoints: ['src/demo/main.ts'],
-    outfile: 'dist/demo/demo.js',
-    define: { DEMO_ROOT: JSON.stringify(process.cwd()) },
-  })
+  await build({ ...node, entryPoints: ['src/demo/main.ts'], outfile: 'dist/demo/demo.js' })
 }
 
 /** A program that runs these test files in one process. */
@@ -85,9 +80,10 @@ async function gpu() {
     ...common,
     platform: 'node',
     external: ['webgpu', '@sparticuz/chromium'],
-    // What is read from the repository is read from beside the bundle. CommonJS packages inside want `require`.
+    // What tests and demo read from the repository's root they read from beside the bundle; CommonJS packages inside
+    // want `require`.
     banner: {
-      js: "import { createRequire as requireFrom } from 'node:module'; const require = requireFrom(import.meta.url), TEST_ROOT = import.meta.dirname, DEMO_ROOT = TEST_ROOT",
+      js: "import { createRequire as requireFrom } from 'node:module'\nconst require = requireFrom(import.meta.url), TEST_ROOT = import.meta.dirname",
     },
   }
   // Only what a GPU has a part in; the rest is the same on any machine.
@@ -95,7 +91,8 @@ async function gpu() {
   const tests = rooms.flatMap((room) => files(`test/${room}`, '.test.ts')).sort()
   await build({ ...bundle, stdin: suite(tests), outfile: 'dist/gpu/ops.js' })
   if (existsSync('src/demo/main.ts')) {
-    await build({ ...bundle, entryPoints: ['src/demo/main.ts'], outfile: 'dist/gpu/demo.js', plugins: [await spamInside()] })
+    const banner = { js: `${bundle.banner.js}\nprocess.chdir(TEST_ROOT)` }
+    await build({ ...bundle, banner, entryPoints: ['src/demo/main.ts'], outfile: 'dist/gpu/demo.js', plugins: [await spamInside()] })
   }
   cpSync('models', 'dist/gpu/models', { recursive: true })
   cpSync('test/fixtures', 'dist/gpu/test/fixtures', { recursive: true })
