@@ -1,4 +1,4 @@
-// out[i] = a[i] + b[j], a[i] - b[j], a[i] * b[j], a[i] * s, s, a[i]: FORM 0 to 5.
+// out[i] = a[i] + b[j], a[i] - b[j], a[i] * b[j], a[i] * s, s, a[i], out[i] + a[i]: FORM 0 to 6.
 // j = i, or i mod period where b is one row that is repeated (BROADCAST).
 //
 // binding 0  uniform {base, total groups, count, s, period}
@@ -45,6 +45,9 @@ fn value(i: u32) -> f32 {
 #endif
 #if FORM == 5
   return a[i];
+#endif
+#if FORM == 6
+  return out[i] + a[i];
 #endif
 }
 

@@ -146,3 +146,8 @@ function plan(commands: Command[], arena: Arena): void {
   })
   for (const c of commands) for (const b of c.bindings) b.buffer = taken.get(b.storage)
 }
+
+/** Replays several recordings as one list. */
+export async function replayAll(recordings: Recording[]): Promise<void> {
+  for (const recording of recordings) await recording.replay()
+}

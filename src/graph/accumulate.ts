@@ -4,12 +4,12 @@ import { rowRanges } from './ranges'
 import { Tensor } from './tensor'
 
 /** What elementwise.wgsl does to an element: the names of its FORMs, in order. */
-const forms = ['add', 'sub', 'mul', 'scale', 'fill', 'copy'] as const
+const forms = ['add', 'sub', 'mul', 'scale', 'fill', 'copy', 'addTo'] as const
 
 const group = 256
 
 /**
- * out = a FORM b element by element, or FORM(a, scalar). Where b is smaller it is one row, repeated: its size is the
+ * out = a FORM b element by element, or FORM(a, scalar); addTo: out += a. Where b is smaller it is one row, repeated: its size is the
  * last dimension of a. Large tensors take several dispatches.
  */
 export function elementwise(op: string, form: (typeof forms)[number], out: Tensor, inputs: Tensor[], scalar = 0): Tensor {
