@@ -51,7 +51,8 @@ export function callable<M extends object>(model: M, call: (tokens: TokenBatch) 
   return new Proxy(target, {
     get: (_, key) => {
       const value = Reflect.get(model, key, model)
-      return typeof value === 'function' ? value.bind(model) : value
+      // Methods need their object; a property that can itself be called stays what it is.
+      return typeof value === 'function' && !Object.hasOwn(model, key) ? value.bind(model) : value
     },
     has: (_, key) => key in model,
     getPrototypeOf: () => Object.getPrototypeOf(model),
