@@ -14,7 +14,7 @@ const roberta = encoderConfig({ ...sizes, model_type: 'roberta', type_vocab_size
 const bert = encoderConfig({ ...sizes, model_type: 'bert', type_vocab_size: 2 }, 'config.json')
 const ones = (n: number) => Array.from({ length: n }, () => 5)
 
-test('RoBERTa counts real tokens from padTokenId + 1; pads keep padTokenId, in the middle too', () => {
+test('RoBERTa counts real tokens from padTokenId + 1, as transformers; pads keep padTokenId, in the middle too', () => {
   const { positionIds } = hostInputs(
     {
       inputIds: [

@@ -1,5 +1,5 @@
 import { type Files, fromBfloat16, fromHalf, memoryFiles, toHalf } from '../../src/io'
-import { AutoModelForSequenceClassification, type FromPretrainedOptions } from '../../src/models/auto'
+import { AutoModelForSequenceClassification, callable, type FromPretrainedOptions } from '../../src/models/auto'
 import { ModelForSequenceClassification } from '../../src/models/sequence_classification'
 import { assert, openTestDevice, test } from '../harness'
 import {
@@ -172,6 +172,16 @@ test('what is loaded is a model that can be called', async () => {
     [model.nameOrPath, model.parameterCount, 'logits' in model],
     ['m', [...weights.bert.values()].reduce((n, t) => n + t.data.length, 0), true],
   )
+})
+
+test('a callable model held by another stays callable, and methods keep their object', async () => {
+  const { model } = await load(await folder('bert', tensors('bert')))
+  const tokens = await goldenTokens('cases/bert')
+  const outer = callable({ base: model }, () => model.logits(tokens))
+  assert.is(outer.base.nameOrPath, 'm')
+  assert.equal(await (await outer.base(tokens)).data(), await (await outer(tokens)).data())
+  const { logits } = outer.base
+  assert.equal((await logits(tokens)).shape, [5, 3])
 })
 
 async function headOf({ head }: ModelForSequenceClassification): Promise<Record<string, Float32Array>> {
