@@ -88,6 +88,7 @@ export class Trainer extends Emitter<TrainerEvents> {
   readonly #encoded = new Map<Dataset, Promise<{ examples: Example[]; maxLength: number }>>()
   #state: TrainerState = freshState()
   #best: Snapshot | null = null
+  #order: { epoch: number; rows: Uint32Array } | null = null
 
   /** @throws TypeError on bad arguments */
   constructor(options: TrainerOptions) {
@@ -176,6 +177,7 @@ export class Trainer extends Emitter<TrainerEvents> {
     const start = performance.now()
     const { examples, maxLength } = await this.#encode(dataset)
     const { config } = this.model.base
+    await this.#fixFeatures(examples, maxLength)
     const logits = new Float32Array(examples.length * config.numLabels)
     await this.#sweep('evaluate', 'logits', examples, maxLength, (place, row) => logits.set(row, place * config.numLabels))
     const metrics = computeMetrics(
@@ -204,15 +206,25 @@ export class Trainer extends Emitter<TrainerEvents> {
     const stepsPerEpoch = Math.ceil(examples.length / perStep)
     const totalSteps = this.args.maxSteps ?? Math.ceil(this.args.numTrainEpochs * stepsPerEpoch)
     this.model.device.memory.forecast = `try perDeviceTrainBatchSize ${Math.max(1, this.args.perDeviceTrainBatchSize >> 1)} or a smaller maxLength than ${maxLength}`
-    return { examples, maxLength, stepsPerEpoch, totalSteps, warmup: warmupStepsOf(this.args, totalSteps) }
+    const plan = { examples, maxLength, stepsPerEpoch, totalSteps, warmup: warmupStepsOf(this.args, totalSteps) }
+    const used = Array.from({ length: Math.min(totalSteps, stepsPerEpoch) }, (_, step) => this.#examplesOf(plan, step)).flat()
+    await this.#fixFeatures(totalSteps < stepsPerEpoch ? used : examples, maxLength)
+    return plan
   }
 
-  /** The micro-batches of a step: its place in its epoch's order. The last of an epoch may be shorter. */
-  #batches({ examples, maxLength, stepsPerEpoch }: Plan, step: number): HostBatch[] {
-    const { perDeviceTrainBatchSize: size, gradientAccumulationSteps } = this.args
-    const order = epochOrder(examples.length, this.args.seed, Math.floor(step / stepsPerEpoch))
-    const first = (step % stepsPerEpoch) * size * gradientAccumulationSteps
-    const mine = Array.from(order.subarray(first, first + size * gradientAccumulationSteps), (i) => examples[i])
+  /** The examples of a step: its place in its epoch's order. The last step of an epoch may have fewer. */
+  #examplesOf({ examples, stepsPerEpoch }: Plan, step: number): Example[] {
+    const perStep = this.args.perDeviceTrainBatchSize * this.args.gradientAccumulationSteps
+    const epoch = Math.floor(step / stepsPerEpoch)
+    if (this.#order?.epoch !== epoch) this.#order = { epoch, rows: epochOrder(examples.length, this.args.seed, epoch) }
+    const first = (step % stepsPerEpoch) * perStep
+    return Array.from(this.#order.rows.subarray(first, first + perStep), (i) => examples[i])
+  }
+
+  #batches(plan: Plan, step: number): HostBatch[] {
+    const { maxLength } = plan
+    const { perDeviceTrainBatchSize: size } = this.args
+    const mine = this.#examplesOf(plan, step)
     const { padTokenId } = this.#options.processingClass
     return Array.from({ length: Math.ceil(mine.length / size) }, (_, i) =>
       hostBatch(mine.slice(i * size, (i + 1) * size), this.model.base.config, padTokenId, maxLength),
@@ -333,14 +345,16 @@ export class Trainer extends Emitter<TrainerEvents> {
   }
 
   async #encodeAnew(dataset: Dataset): Promise<{ examples: Example[]; maxLength: number }> {
+    const { model, notice = console.warn, processingClass } = this.#options
+    return encodeDataset(dataset, processingClass, model.base.config, this.args.maxLength, notice)
+  }
+
+  /** With the head alone and no dropout below it, what the head reads never changes: it is computed once. */
+  async #fixFeatures(examples: Iterable<Example>, maxLength: number): Promise<void> {
     const { config } = this.model.base
-    const notice = this.#options.notice ?? console.warn
-    const encoded = encodeDataset(dataset, this.#options.processingClass, config, this.args.maxLength, notice)
-    // With the head alone and no dropout below it, what the head reads never changes: compute it once.
-    const fixed = this.model.peftConfig.peftType === 'HEAD' && !config.hiddenDropoutProb && !config.attentionProbsDropoutProb
-    const { examples, maxLength } = encoded
-    if (fixed) await this.#sweep('features', 'features', examples, maxLength, (place, row) => (examples[place].features = row))
-    return encoded
+    if (this.model.peftConfig.peftType !== 'HEAD' || config.hiddenDropoutProb || config.attentionProbsDropoutProb) return
+    const open = [...new Set(examples)].filter((e) => !e.features)
+    await this.#sweep('features', 'features', open, maxLength, (place, row) => (open[place].features = row))
   }
 
   /** Runs all examples through the model without training, in batches of like length; two are in flight. */
