@@ -3,5 +3,5 @@ export { type Binding, Device, type DeviceLimits, type Dispatch } from './device
 export { asError, complain, DeviceLostError, GpuError, OutOfMemoryError } from './errors'
 export { type MemoryStats, Storage } from './memory'
 export { type OpenDeviceOptions, openDevice } from './open'
-export { Recording } from './recording'
+export { Recording, replayAll } from './recording'
 export { preprocess } from './wgsl'
