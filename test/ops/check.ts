@@ -38,6 +38,31 @@ export async function bothForms(device: Device, body: (form: string) => Promise<
   }
 }
 
+/** The dispatches of `body`: op and bound bytes of each, in order. */
+export function dispatches(device: Device, body: () => void): { op: string; bytes: number[] }[] {
+  const own = device.run
+  const seen: { op: string; bytes: number[] }[] = []
+  device.run = (d) => {
+    seen.push({ op: d.op, bytes: d.bind.map((b) => b.size) })
+    own.call(device, d)
+  }
+  try {
+    body()
+  } finally {
+    device.run = own
+  }
+  return seen
+}
+
+/** Sizes for random shapes: mostly odd, seldom a multiple of 4, up to `most`. */
+export function sizes(): (most: number) => number {
+  const random = rng()
+  return (most) => {
+    const size = random.int(1, most)
+    return random.next() < 0.7 ? Math.min(most, size | 1) : size
+  }
+}
+
 export interface OpCase {
   name: string
   inputs: Value[]
