@@ -63,6 +63,22 @@ export function sizes(): (most: number) => number {
   }
 }
 
+/** Like `bothForms`, and without subgroups: the product has a kernel more. */
+export async function productForms(device: Device, body: (form: string) => Promise<void>): Promise<void> {
+  await bothForms(device, body)
+  const own = device.features
+  const flag = device as { features: ReadonlySet<string>; software: boolean }
+  const software = flag.software
+  flag.features = new Set()
+  flag.software = true
+  try {
+    await body('without subgroups')
+  } finally {
+    flag.features = own
+    flag.software = software
+  }
+}
+
 export interface OpCase {
   name: string
   inputs: Value[]

@@ -2,7 +2,7 @@ import type { Device } from '../../src/gpu'
 import { Tensor } from '../../src/graph'
 import { type Gemm, gemm, type Matrix } from '../../src/ops/gemm'
 import { assert, openTestDevice, rng, test } from '../harness'
-import { bothForms, dispatches, sizes, type Value, values } from './check'
+import { dispatches, productForms, sizes, type Value, values } from './check'
 
 type Plan = Omit<Gemm, 'op' | 'a' | 'b' | 'c' | 'bias'> & {
   name: string
@@ -86,7 +86,7 @@ function dense(m: number, n: number, k: number, ta: boolean, tb: boolean, more: 
 test('gemm: alpha, bias and accumulate, each alone and together, either side transposed; both kernels', async () => {
   const device = await openTestDevice()
   const value = values()
-  await bothForms(device, async (form) => {
+  await productForms(device, async (form) => {
     for (const [ta, tb] of sides)
       for (const [m, n, k] of [
         [9, 7, 5],
@@ -102,7 +102,7 @@ test('gemm: alpha, bias and accumulate, each alone and together, either side tra
 test('gemm: heads as strides: batches of two levels, rows wider than a head, offsets; both kernels', async () => {
   const device = await openTestDevice()
   const value = values()
-  await bothForms(device, async (form) => {
+  await productForms(device, async (form) => {
     for (const [heads, d, length, offset] of [
       [2, 8, 12, 0],
       [3, 5, 7, 3],
@@ -137,7 +137,7 @@ test('gemm: heads as strides: batches of two levels, rows wider than a head, off
 test('gemm: one operand shared by all batches (stride 0), rows with gaps that stay as they are', async () => {
   const device = await openTestDevice()
   const value = values()
-  await bothForms(device, async (form) => {
+  await productForms(device, async (form) => {
     for (const [m, n, k, gap] of [
       [8, 12, 4, 4],
       [5, 9, 7, 3],
@@ -164,7 +164,7 @@ test('gemm: random shapes, sides, offsets and strides; both kernels', async () =
   const value = values()
   const size = sizes()
   const random = rng()
-  await bothForms(device, async (form) => {
+  await productForms(device, async (form) => {
     for (let i = 0; i < 12; i++) {
       const [m, n, k] = [size(70), size(70), size(90)]
       const [ta, tb] = [random.next() < 0.5, random.next() < 0.5]
@@ -183,7 +183,7 @@ test('gemm: random shapes, sides, offsets and strides; both kernels', async () =
 test('gemm: under a binding of 64 KiB it is cut along rows, columns, k or the batch, and k in order', async () => {
   const device = await openTestDevice({ cap: { maxStorageBufferBindingSize: 65536, maxComputeWorkgroupsPerDimension: 64 } })
   const value = values()
-  await bothForms(device, async (form) => {
+  await productForms(device, async (form) => {
     for (const [m, n, k, ta, tb] of [
       [6, 5, 4099, false, true], // rows of A and of B
       [4, 8, 4096, true, false], // k runs along the rows of both: cut and added up
