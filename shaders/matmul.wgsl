@@ -1,5 +1,5 @@
 // C[b, m, n] = alpha · Σ_k A[b, m, k] · B[b, k, n]  (+ bias[n])  (+ C[b, m, n])
-// Tiled in workgroup memory; any shape, any strides: the form for real GPUs and for what is no multiple of 4.
+// Tiled in workgroup memory; any shape, any strides: the form for GPUs.
 //
 // A element (m, k) lies at aOff + b0·aB0 + b1·aB1 + m·aRow + k·aCol; B by (k, n) and C by (m, n) likewise.
 // A batch is two-level, b = b0·batch1 + b1, so that attention heads are strides and never copies.

@@ -1,6 +1,7 @@
 import tiled from '../../shaders/matmul.wgsl'
 import direct from '../../shaders/matmul_direct.wgsl'
 import lanes from '../../shaders/matmul_lanes.wgsl'
+import plain from '../../shaders/matmul_plain.wgsl'
 import { type Binding, type Device, f32, type Word } from '../gpu'
 import { extent, type Matrix, operands, type Part } from './gemm_operands'
 
@@ -15,8 +16,9 @@ interface Job extends Part {
 }
 
 /**
- * One dispatch of the kernel that suits device and shapes: `matmul.wgsl` on GPUs and for what is no multiple of 4;
- * on software adapters `matmul_lanes.wgsl` where subgroups of four can share their loads, else `matmul_direct.wgsl`.
+ * One dispatch of the kernel that suits device and shapes: `matmul.wgsl` on GPUs; on software adapters
+ * `matmul_plain.wgsl` for what is no multiple of 4, `matmul_lanes.wgsl` where subgroups of four can share their loads,
+ * else `matmul_direct.wgsl`.
  */
 export function launch(g: Part): void {
   const { device } = g.c.tensor
@@ -35,8 +37,9 @@ export function launch(g: Part): void {
     batches,
     flops: 2 * g.m * g.n * g.k * batches,
   }
-  const form = device.software ? vectorForm(job) : null
-  if (form === null) return runTiled(device, job)
+  if (!device.software) return runTiled(device, job)
+  const form = vectorForm(job)
+  if (form === null) return runPlain(device, job)
   // A vec4 binding is read in whole vec4s.
   for (const binding of job.bind.slice(1, 3)) binding.size = Math.ceil(binding.size / 16) * 16
   if (sharesLanes(device) && g.n >= 12 && g.m >= 12) runLanes(device, job, form)
@@ -53,32 +56,24 @@ function vectorForm({ a, b, m, n, k, skip }: Job): number | null {
   return a.transposed ? (m % 4 ? null : 2) : k % 4 ? null : 0
 }
 
-function runTiled(device: Device, { op, m, n, batches, bind, flops, ...job }: Job): void {
-  const { a, b, c, skip } = job
-  const words: Word[] = [
-    m,
-    n,
-    job.k,
-    skip.a,
-    a.transposed ? 1 : a.rowStride,
-    a.transposed ? a.rowStride : 1,
-    a.stride0 ?? 0,
-    a.stride1 ?? 0,
-    skip.b,
-    b.transposed ? 1 : b.rowStride,
-    b.transposed ? b.rowStride : 1,
-    b.stride0 ?? 0,
-    b.stride1 ?? 0,
-    skip.c,
-    c.rowStride,
-    c.stride0 ?? 0,
-    c.stride1 ?? 0,
-    job.batch1,
-    f32(job.alpha),
-    skip.bias,
-    job.epilogue,
-  ]
-  device.run({ op, shader: tiled, bind, words, groups: Math.ceil(m / 32) * Math.ceil(n / 32) * batches, flops })
+/** A group a tile. */
+function runTiled(device: Device, job: Job): void {
+  const { op, m, n, batches, bind, flops } = job
+  device.run({ op, shader: tiled, bind, words: words(job), groups: Math.ceil(m / 32) * Math.ceil(n / 32) * batches, flops })
+}
+
+/** One tile a thread. */
+function runPlain(device: Device, job: Job): void {
+  const { op, m, n, batches, bind, flops } = job
+  const tiles = Math.ceil(m / 4) * Math.ceil(n / 4) * batches
+  device.run({ op, shader: plain, bind, words: [...words(job), tiles], groups: Math.ceil(tiles / 8), flops })
+}
+
+/** Strides in numbers, of rows and of columns. */
+function words({ a, b, c, m, n, k, skip, batch1, alpha, epilogue }: Job): Word[] {
+  const strides = (x: Matrix) => [...(x.transposed ? [1, x.rowStride] : [x.rowStride, 1]), x.stride0 ?? 0, x.stride1 ?? 0]
+  const out = [skip.c, c.rowStride, c.stride0 ?? 0, c.stride1 ?? 0]
+  return [m, n, k, skip.a, ...strides(a), skip.b, ...strides(b), ...out, batch1, f32(alpha), skip.bias, epilogue]
 }
 
 /** One tile a thread. */
