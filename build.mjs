@@ -1,4 +1,4 @@
-// Builds with esbuild: `node build.mjs` the library, `test` the tests, `demo` what `npm start` runs, `gpu` bundles for a bare GPU machine.
+// Builds with esbuild: `node build.mjs` the library, `test` the tests, `demo` what `npm start` runs, `gpu` bundles for a bare GPU machine, `scripts` what is run by hand.
 import { execFileSync } from 'node:child_process'
 import { cpSync, existsSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
@@ -114,6 +114,12 @@ async function spamInside() {
   }
 }
 
+/** scripts/NAME/run.ts becomes dist/scripts/NAME.js. */
+async function scripts() {
+  for (const name of readdirSync('scripts').filter((n) => existsSync(`scripts/${n}/run.ts`)))
+    await build({ ...node, entryPoints: [`scripts/${name}/run.ts`], outfile: `dist/scripts/${name}.js` })
+}
+
 const modes = {
   library: async () => {
     await library()
@@ -122,6 +128,7 @@ const modes = {
   demo,
   test: tests,
   gpu,
+  scripts,
 }
 if (!modes[mode]) {
   console.error(`build.mjs: unknown mode ${mode}; there are ${Object.keys(modes).join(', ')}`)

@@ -13,7 +13,7 @@ export async function platformGpu(_software: boolean, _toggles: string[]): Promi
 /** What to tell a user of this platform who has no adapter. */
 export const noAdapterHint =
   'Use Chrome or Edge 113+, Safari 26+ or Firefox 141+ on a secure page (https or localhost); on Linux start Chrome with ' +
-  '--enable-unsafe-webgpu --enable-features=Vulkan.'
+  '--enable-unsafe-webgpu --enable-features=Vulkan. To run on the processor instead, ask for it: openDevice({ software: true }).'
 
 /** Pages live on by themselves. */
 export function keepAlive<T>(promise: Promise<T>): Promise<T> {

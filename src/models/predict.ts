@@ -1,7 +1,7 @@
 import { type Batch, collate, type Encoding } from '../data'
 import { bucketLength } from '../data/bucket'
 import type { Tensor } from '../graph'
-import type { EncoderConfig } from './config'
+import { type EncoderConfig, maxTokens } from './config'
 
 /** What predicting needs of a tokenizer. */
 export interface TextTokenizer {
@@ -18,27 +18,30 @@ export interface Prediction {
 
 /** Most tokens of a row: what tokenizer and position table allow. */
 export function longestRow(config: EncoderConfig, tokenizer: Pick<TextTokenizer, 'modelMaxLength'>): number {
-  const first = config.modelType === 'roberta' ? config.padTokenId + 1 : 0
-  return Math.min(tokenizer.modelMaxLength, config.maxPositionEmbeddings - first)
+  return Math.min(tokenizer.modelMaxLength, maxTokens(config))
 }
 
-/** Classifies texts in batches; rows that are too long are truncated. */
+/** Classifies texts in batches; rows that are too long are truncated, and `notice` hears of it once. */
 export async function predictTexts(
   logits: (batch: Batch) => Promise<Tensor>,
   config: EncoderConfig,
   texts: readonly (string | readonly [string, string])[],
   tokenizer: TextTokenizer,
   batchSize: number,
+  notice: (text: string) => void = console.warn,
 ): Promise<Prediction[]> {
   const maxLength = longestRow(config, tokenizer)
   const out: Prediction[] = []
+  let cut = 0
   for (let at = 0; at < texts.length; at += batchSize) {
     const encodings = tokenizer.encodeBatch(texts.slice(at, at + batchSize), { maxLength })
+    cut += encodings.filter((e) => e.truncated).length
     const length = bucketLength(Math.max(...encodings.map((e) => e.ids.length)), maxLength)
     const result = await logits(collate(encodings, { padTokenId: tokenizer.padTokenId, maxLength, padToMultipleOf: length }))
     out.push(...readPredictions(await result.data(), config))
     result.dispose()
   }
+  if (cut) notice(`${cut} of ${texts.length} texts were truncated to ${maxLength} tokens`)
   return out
 }
 
