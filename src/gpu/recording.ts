@@ -167,8 +167,3 @@ export async function replayAll(recordings: readonly Recording[]): Promise<void>
     name,
   )
 }
-
-/** Replays several recordings as one list. */
-export async function replayAll(recordings: Recording[]): Promise<void> {
-  for (const recording of recordings) await recording.replay()
-}

@@ -1,5 +1,5 @@
 import type { Device } from '../../src/gpu'
-import { Tensor } from '../../src/graph'
+import { noGrad, Tensor } from '../../src/graph'
 import { add } from '../../src/ops/add'
 import { attention } from '../../src/ops/attention'
 import { convert, packedLayout } from '../../src/ops/conversion'
@@ -74,8 +74,8 @@ async function step(m: Model, device: Device): Promise<string> {
   const packed = convert([weight(0, 0), weight(1, 0)], thetaA, thetaB, 'code')
   const at = packedLayout(layers, r, hidden, hidden)
   const adapters = [0, 1].map((l) => ({
-    A: packed.view([r, hidden], l * at.strideA).requireGrad(),
-    B: packed.view([hidden, r], at.startB + l * at.strideB).requireGrad(),
+    A: noGrad(() => packed.view([r, hidden], l * at.strideA)).requireGrad(),
+    B: noGrad(() => packed.view([hidden, r], at.startB + l * at.strideB)).requireGrad(),
   }))
   let x = dropout(layerNorm(embedding(table, integers(m.ids, m.shape), sorted), gamma, beta), 0.2, stream(1))
   adapters.forEach((adapter, l) => {
