@@ -54,7 +54,7 @@ async function demo() {
 
 async function tests() {
   rmSync('dist/test', { recursive: true, force: true })
-  const entryPoints = [...files('test', '.test.ts'), ...files('test/node/bad', '.ts'), 'test/run.ts']
+  const entryPoints = [...files('test', '.test.ts'), ...files('test/node/bad', '.ts'), ...files('test/node/child', '.ts'), 'test/run.ts']
   await build({
     ...node,
     entryPoints,
