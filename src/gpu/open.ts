@@ -84,6 +84,6 @@ function capped(limits: GPUSupportedLimits, cap: Partial<DeviceLimits> = {}): De
     maxComputeWorkgroupsPerDimension: least('maxComputeWorkgroupsPerDimension'),
     // WebGPU's default, whatever the adapter has: every kernel must run there.
     maxStorageBuffersPerShaderStage: Math.min(8, least('maxStorageBuffersPerShaderStage')),
-    minStorageBufferOffsetAlignment: Math.max(limits.minStorageBufferOffsetAlignment, cap.minStorageBufferOffsetAlignment ?? 0),
+    minStorageBufferOffsetAlignment: limits.minStorageBufferOffsetAlignment,
   }
 }
