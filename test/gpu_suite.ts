@@ -1,5 +1,6 @@
 // The op suite as one bundle for a machine with a GPU, Node and npm `webgpu` alone. build.mjs hands in the test files.
 import { appendFileSync, writeFileSync } from 'node:fs'
+import { create } from 'webgpu'
 import { platformGpu } from '../src/gpu/platform.node'
 import { runHere } from './harness'
 import { onRecord } from './platform.node'
@@ -65,10 +66,15 @@ export async function runSuite(files: Record<string, () => Promise<unknown>>): P
   total()
 }
 
+// An instance must outlive all that was asked of it.
+const kept: GPU[] = []
+
 /** What the adapter is and has, before anything is planned for it. */
 async function adapterReport(): Promise<string[]> {
   // Dawn shows its experimental features under this toggle only; nothing but this report uses them.
-  const { gpu } = await platformGpu(true, ['enable-dawn-features=allow_unsafe_apis'])
+  await platformGpu(true)
+  const gpu = create(['enable-dawn-features=allow_unsafe_apis'])
+  kept.push(gpu)
   const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' })
   if (!adapter) throw new Error('no WebGPU adapter: see VK_DRIVER_FILES, or CONDLORA_VULKAN for a loader outside the usual folders')
   const { vendor, architecture, device, description } = adapter.info

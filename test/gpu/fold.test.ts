@@ -48,9 +48,9 @@ test('fold: within the limit, enough groups, little waste; refused by name beyon
 })
 
 test('65,535, 65,536 and 2^20 groups: each runs exactly once', async () => {
-  const device = await openTestDevice()
-  for (const groups of [65535, 65536, 2 ** 20].filter((g) => g <= device.limits.maxComputeWorkgroupsPerDimension ** 3))
-    await countsAll(device, groups)
+  const device = await openTestDevice({ cap: { maxComputeWorkgroupsPerDimension: 65535 } })
+  for (const groups of [65535, 65536, 2 ** 20]) await countsAll(device, groups)
+  device.destroy()
 })
 
 test('a dispatch cut into ranges of folded groups: each group runs exactly once', async () => {

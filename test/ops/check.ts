@@ -79,6 +79,12 @@ export async function productForms(device: Device, body: (form: string) => Promi
   }
 }
 
+/** `count` shapes of one to three dimensions up to `most` (a vector: up to 8 times that), mostly odd. */
+export function randomShapes(count: number, most = 40): number[][] {
+  const size = sizes()
+  return Array.from({ length: count }, (_, i) => Array.from({ length: 1 + (i % 3) }, () => size(i % 3 === 0 ? 8 * most : most)))
+}
+
 export interface OpCase {
   name: string
   inputs: Value[]

@@ -48,7 +48,8 @@ const defaults = { beta1: 0.9, beta2: 0.999, eps: 1e-8, maxGradNorm: 1 }
 
 function setUp(device: Device, size: number, groups: Group[], options: AdamWOptions = {}) {
   const random = rng()
-  const start = random.uniform(size, -1, 1)
+  // Small, so that f32's rounding of the values does not hide their change.
+  const start = random.uniform(size, -0.02, 0.02)
   const values = Tensor.from(device, start)
   const gradients = Tensor.from(device, new Float32Array(size))
   const optimizer = new AdamW(
@@ -85,8 +86,7 @@ async function compare(name: string, s: Setup, steps = 4): Promise<void> {
     reference.step(grad, lr, t)
     const got = await values.data()
     const moved = (p: ArrayLike<number>) => Float64Array.from(start, (v, i) => p[i] - v)
-    assert.close(got, reference.p, 1e-6, `${name}, step ${t}: parameters`)
-    // A change is a small difference of f32 numbers around 1: their rounding is part of it.
+    assert.close(got, reference.p, 1e-5, `${name}, step ${t}: parameters`)
     assert.close(moved(got), moved(reference.p), 1e-5, `${name}, step ${t}: change`)
     for (const [i, { start: at, count }] of reference.groups.entries()) {
       const { m, v } = optimizer.moments[i]
@@ -101,7 +101,7 @@ async function compare(name: string, s: Setup, steps = 4): Promise<void> {
 
 test('AdamW: one number, odd sizes, borders of 64, 256 and 4,096, two levels of the norm', async () => {
   const device = await openTestDevice()
-  for (const size of [1, 5, 255, 257, 4095, 4097, 4096 * 65 + 3])
+  for (const size of [1, 5, 255, 257, 4095, 4097, 4096 * 65 + 3, rng().int(1, 20000)])
     await compare(`${size} numbers`, setUp(device, size, [{ start: 0, count: size, weightDecay: 0.1 }]), size > 5000 ? 2 : 4)
 })
 
@@ -168,7 +168,7 @@ test('AdamW: a step whose norm is not finite changes nothing and leaves its numb
     assert.equal(await s.optimizer.status(), { gradNorm: Number.POSITIVE_INFINITY, badStep: 2 }, name)
     step(s, good, 0.01, 3)
     s.reference.step(good, 0.01, 3)
-    assert.close(await s.values.data(), s.reference.p, 1e-6, `${name}: the step after`)
+    assert.close(await s.values.data(), s.reference.p, 1e-5, `${name}: the step after`)
     const after = await s.optimizer.status()
     assert.is(after.badStep, 2)
     assert.close([after.gradNorm], [s.reference.norm], 1e-6, `${name}: norm after`)
