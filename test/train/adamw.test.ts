@@ -164,7 +164,8 @@ test('AdamW: a step whose norm is not finite changes nothing and leaves its numb
     const bad = good.slice()
     bad[4199] = poison
     step(s, bad, 0.01, 2)
-    assert.is(await state(), before, `${name}: nothing changed`)
+    // Not `is`: the difference of two such long texts would take minutes to print.
+    assert.ok((await state()) === before, `${name}: something changed`)
     assert.equal(await s.optimizer.status(), { gradNorm: Number.POSITIVE_INFINITY, badStep: 2 }, name)
     step(s, good, 0.01, 3)
     s.reference.step(good, 0.01, 3)
