@@ -17,8 +17,9 @@ export async function runSuite(files: Record<string, () => Promise<unknown>>): P
     print(line)
     write(line)
   }
-  // Seeds and the like go to the log.
+  // Seeds, the adapter of each device and the like go to the log.
   console.log = write
+  console.info = write
   const filters = process.argv.slice(2)
   const names = Object.keys(files).filter((name) => !filters.length || filters.some((part) => name.includes(part)))
   let [passed, failed] = [0, 0]

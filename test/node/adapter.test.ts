@@ -19,7 +19,7 @@ test('asked for, the processor computes, and its name says so', async () => {
 
 test('the processor is not taken where nobody asked for it', async () => {
   // With the software driver in place of a GPU's, the only adapter is the processor.
-  const { code, output } = await runChild('forced')
+  const { code, output } = await runChild('forced', [], { env: { ...process.env, CONDLORA_VULKAN: '' } })
   assert.is(code, 1, output)
   assert.match(output, /the only WebGPU adapter here is .*SwiftShader.*nobody asked for it.*openDevice\(\{ software: true \}\)/s)
 })
