@@ -44,15 +44,15 @@ export function backwardAll(seeds: [Tensor, Tensor][]): void {
     }
     for (const [root, seed] of seeds) give(root, seed)
     // A rule may hand one tensor to several inputs, and the seed is the caller's.
-    const owned = new Set(seeds.map(([, seed]) => seed.storage))
+    const owned = seeds.map(([, seed]) => seed)
     for (const tensor of reverseOrder(seeds.map(([root]) => root))) {
       const gradient = grads.get(tensor)
       if (!gradient) continue
       grads.delete(tensor)
       const { node } = tensor
       if (!node) {
-        tensor.grad = tensor.grad || owned.has(gradient.storage) ? added(tensor.grad, gradient) : gradient
-        owned.add(tensor.grad.storage)
+        tensor.grad = tensor.grad || owned.some((other) => overlap(other, gradient)) ? added(tensor.grad, gradient) : gradient
+        owned.push(tensor.grad)
         continue
       }
       const needs = node.inputs.map((t) => t.requiresGrad)
@@ -61,6 +61,10 @@ export function backwardAll(seeds: [Tensor, Tensor][]): void {
       })
     }
   })
+}
+
+function overlap(a: Tensor, b: Tensor): boolean {
+  return a.storage === b.storage && a.offset < b.offset + b.size && b.offset < a.offset + a.size
 }
 
 /** before + more, or a copy of more, in new memory. */

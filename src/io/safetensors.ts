@@ -168,6 +168,7 @@ function narrow(e: TensorEntry, values: Uint32Array | BigInt64Array | BigUint64A
 
 /** The tensor piece by piece (`chunk` elements), so that a large one is never whole in memory: {first element, values}. */
 export async function* readChunks(e: TensorEntry, chunk = 4 << 20): AsyncGenerator<{ at: number; values: Float32Array<ArrayBuffer> }> {
+  if (!(Number.isInteger(chunk) && chunk > 0)) throw new TypeError(`readChunks: chunk: wanted a whole number above 0, got ${chunk}`)
   const size = elements(e)
   for (let at = 0; at < size; at += chunk) {
     const values = await readTensor(e, at, Math.min(size, at + chunk))

@@ -3,8 +3,9 @@ import type { Tensor } from '../graph'
 import { type Files, openCheckpoint, openFolder, readJson } from '../io'
 import { encoderConfig } from './config'
 import type { TokenBatch } from './inputs'
+import { metaModel } from './meta'
 import { ModelForSequenceClassification } from './sequence_classification'
-import { loadWeights } from './weights'
+import { loadWeights, planWeights } from './weights'
 
 export interface FromPretrainedOptions {
   device: Device
@@ -30,9 +31,11 @@ export const AutoModelForSequenceClassification = {
     const files = typeof source === 'string' ? openFolder(source) : source
     const config = encoderConfig(await readJson(files, 'config.json'), `${files.name}/config.json`, options)
     const checkpoint = await openCheckpoint(files)
+    const newLabels = options.numLabels !== undefined || options.id2label !== undefined
+    const plan = planWeights(metaModel(config), checkpoint, { file: files.name, newLabels })
     const model = new ModelForSequenceClassification(options.device, config, files.name)
-    const { unused, drawn } = await loadWeights(model, checkpoint, files.name, options.seed ?? 42)
-    await options.device.sync()
+    await loadWeights(model, plan, options.seed ?? 42)
+    const { unused, drawn } = plan
     const parts = [
       unused.length ? `not used: ${unused.join(', ')}` : '',
       drawn.length ? `newly drawn (train them before you use them): ${drawn.join(', ')}` : '',
@@ -48,7 +51,8 @@ export function callable<M extends object>(model: M, call: (tokens: TokenBatch) 
   return new Proxy(target, {
     get: (_, key) => {
       const value = Reflect.get(model, key, model)
-      return typeof value === 'function' ? value.bind(model) : value
+      // Methods need their object; a property that can itself be called stays what it is.
+      return typeof value === 'function' && !Object.hasOwn(model, key) ? value.bind(model) : value
     },
     has: (_, key) => key in model,
     getPrototypeOf: () => Object.getPrototypeOf(model),

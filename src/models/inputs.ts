@@ -1,6 +1,6 @@
 import { complain, type Device } from '../gpu'
 import { Tensor } from '../graph'
-import type { EncoderConfig } from './config'
+import { type EncoderConfig, firstPosition, maxTokens } from './config'
 
 /** Rows of token ids as users give them: nested arrays of one length, or flat with `batch` rows. */
 export interface TokenBatch {
@@ -37,38 +37,31 @@ export interface HostInputs {
  * @throws TypeError on an id outside its table or more tokens than there are positions
  */
 export function hostInputs(tokens: TokenBatch, config: EncoderConfig): HostInputs {
-  const ids = flatten('inputIds', tokens.inputIds, tokens.batch)
-  const { batch, length } = ids
-  const mask = tokens.attentionMask ? flatten('attentionMask', tokens.attentionMask, batch).values : new Int32Array(batch * length).fill(1)
-  const types = tokens.tokenTypeIds ? flatten('tokenTypeIds', tokens.tokenTypeIds, batch).values : new Int32Array(batch * length)
-  if (mask.length !== ids.values.length) complain('model', 'attentionMask', `[${batch}, ${length}]`, `${mask.length} numbers`)
-  if (types.length !== ids.values.length) complain('model', 'tokenTypeIds', `[${batch}, ${length}]`, `${types.length} numbers`)
-  inTable('inputIds', ids.values, config.vocabSize)
-  inTable('tokenTypeIds', types, config.typeVocabSize)
-  const first = config.modelType === 'roberta' ? config.padTokenId + 1 : 0
-  if (first + length > config.maxPositionEmbeddings)
-    complain(
-      'model',
-      'the length of a row (truncate with maxLength)',
-      `at most ${config.maxPositionEmbeddings - first} tokens`,
-      `${length}`,
-    )
-  return {
-    batch,
-    length,
-    inputIds: ids.values,
-    positionIds: positions(ids.values, length, config),
-    tokenTypeIds: types,
-    attentionMask: mask,
+  const { values: inputIds, batch, length } = flatten('inputIds', tokens.inputIds, tokens.batch)
+  const like = (name: 'attentionMask' | 'tokenTypeIds', fallback: number): Int32Array => {
+    const rows = tokens[name]
+    if (!rows) return new Int32Array(batch * length).fill(fallback)
+    const found = flatten(name, rows, batch)
+    if (found.batch !== batch || found.length !== length)
+      complain('model', name, `[${batch}, ${length}]`, `[${found.batch}, ${found.length}]`)
+    return found.values
   }
+  const attentionMask = like('attentionMask', 1)
+  const tokenTypeIds = like('tokenTypeIds', 0)
+  const most = maxTokens(config)
+  if (length > most) complain('model', 'the length of a row (truncate with maxLength)', `at most ${most} tokens`, `${length}`)
+  inTable('inputIds', inputIds, config.vocabSize, length)
+  inTable('tokenTypeIds', tokenTypeIds, config.typeVocabSize, length)
+  inTable('attentionMask', attentionMask, 2, length)
+  return { batch, length, inputIds, positionIds: positions(inputIds, length, config), tokenTypeIds, attentionMask }
 }
 
-function positions(ids: Int32Array, length: number, { modelType, padTokenId }: EncoderConfig): Int32Array {
-  let count = 0
+function positions(ids: Int32Array, length: number, config: EncoderConfig): Int32Array {
+  const { modelType, padTokenId } = config
+  let next = firstPosition(config)
   return ids.map((id, i) => {
-    if (i % length === 0) count = 0
-    if (modelType === 'bert') return i % length
-    return id === padTokenId ? padTokenId : padTokenId + ++count
+    if (i % length === 0) next = firstPosition(config)
+    return modelType === 'roberta' && id === padTokenId ? padTokenId : next++
   })
 }
 
@@ -87,17 +80,25 @@ export function writeInputs(to: ModelInputs, from: HostInputs): void {
 
 function flatten(name: string, rows: number[][] | Int32Array, batch?: number): { values: Int32Array; batch: number; length: number } {
   if (rows instanceof Int32Array) {
-    if (!batch || rows.length % batch) complain('model', name, `a multiple of batch ${batch} numbers`, `${rows.length}`)
+    if (batch === undefined || !Number.isInteger(batch) || batch < 1)
+      complain('model', 'batch, the rows of a flat array', 'a whole number above 0', `${batch}`)
+    if (!rows.length || rows.length % batch) complain('model', name, `a multiple of batch ${batch} numbers`, `${rows.length}`)
     return { values: rows, batch, length: rows.length / batch }
   }
   const length = rows[0]?.length ?? 0
   if (!length) complain('model', name, 'at least one row with one token', `${rows.length} rows`)
   const odd = rows.findIndex((row) => row.length !== length)
   if (odd >= 0) complain('model', `${name}, row ${odd} (pad rows to one length)`, `${length} numbers`, `${rows[odd].length}`)
-  return { values: Int32Array.from(rows.flat()), batch: rows.length, length }
+  const values = Int32Array.from(rows.flat())
+  // An Int32Array would make 3 of 3.7 and of 2³² + 3.
+  rows.forEach((row, r) => {
+    const bad = row.findIndex((v, i) => v !== values[r * length + i])
+    if (bad >= 0) complain('model', `${name}, row ${r}, number ${bad}`, 'a whole number of 32 bits', `${row[bad]}`)
+  })
+  return { values, batch: rows.length, length }
 }
 
-function inTable(name: string, values: Int32Array, size: number): void {
+function inTable(name: string, values: Int32Array, size: number, length: number): void {
   const bad = values.findIndex((v) => v < 0 || v >= size)
-  if (bad >= 0) complain('model', `${name}, number ${bad}`, `0 to ${size - 1}`, `${values[bad]}`)
+  if (bad >= 0) complain('model', `${name}, row ${Math.floor(bad / length)}, number ${bad % length}`, `0 to ${size - 1}`, `${values[bad]}`)
 }

@@ -128,11 +128,11 @@ export class ModelForSequenceClassification implements SequenceClassifier {
   }
 
   /** Logits for a batch of token ids, without dropout. */
-  async logits(tokens: TokenBatch, pass = new Pass()): Promise<Tensor> {
+  async logits(tokens: TokenBatch, pass: () => Pass = () => new Pass()): Promise<Tensor> {
     const host = hostInputs(tokens, this.config)
     const inputs = inputTensors(this.device, host.batch, host.length)
     writeInputs(inputs, host)
-    return noGrad(() => classify(this, inputs, pass))
+    return noGrad(() => classify(this, inputs, pass()))
   }
 
   /** Number of all weights, head included. */

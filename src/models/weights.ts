@@ -1,69 +1,91 @@
 import type { Tensor } from '../graph'
-import { elements, readChunks, type TensorEntry } from '../io'
+import { readChunks, type TensorEntry } from '../io'
 import { Random } from '../ops/philox'
 import type { ModelForSequenceClassification } from './sequence_classification'
 
-/** What loading left out or made up: one notice for the user. */
-export interface LoadReport {
+/** Where each tensor of a model comes from, and what loading leaves out or makes up: one notice for the user. */
+export interface WeightPlan {
+  /** Entry of the checkpoint by the model's name for it. */
+  found: Map<string, TensorEntry>
   /** Tensors of the file that this model does not have. */
   unused: string[]
   /** Tensors of the head that the file does not have: drawn anew. */
   drawn: string[]
 }
 
+export interface PlanOptions {
+  /** What messages call the checkpoint. */
+  file: string
+  /** The caller chose the labels: an output layer of another size is drawn anew, as with ignore_mismatched_sizes. */
+  newLabels?: boolean
+}
+
 /** Names as old checkpoints have them: TensorFlow's gamma and beta. */
 const modern = (name: string) => name.replace(/LayerNorm\.gamma$/, 'LayerNorm.weight').replace(/LayerNorm\.beta$/, 'LayerNorm.bias')
 
 /**
- * Streams a checkpoint into the model as transformers does: with or without the `roberta.`/`bert.` prefix, gamma/beta
- * for weight/bias; a missing tensor of the head is drawn N(0, initializerRange), biases zero, by `seed`.
- * @throws Error on a missing backbone tensor or a wrong shape, with name, wanted and got
+ * Finds a model's tensors in a checkpoint as transformers does: with or without the `roberta.`/`bert.` prefix,
+ * gamma/beta for weight/bias. Shapes suffice: a meta model tells whether a file fits before any memory is taken.
+ * @throws Error on a missing backbone tensor, a wrong shape or a type that holds no weights, with name, wanted and got
  */
-export async function loadWeights(
+export function planWeights(
   model: ModelForSequenceClassification,
   checkpoint: Map<string, TensorEntry>,
-  file: string,
-  seed: number,
-): Promise<LoadReport> {
+  { file, newLabels = false }: PlanOptions,
+): WeightPlan {
   const { prefix } = model.encoder
   const byName = new Map<string, TensorEntry>()
-  for (const [name, found] of checkpoint) byName.set(modern(name), found)
-  const used = new Set<TensorEntry>()
+  for (const [name, entry] of checkpoint) byName.set(modern(name), entry)
+  const lookUp = (name: string) => byName.get(name) ?? byName.get(name.replace(`${prefix}.`, ''))
+  const found = new Map<string, TensorEntry>()
   const drawn: string[] = []
-  for (const [name, tensor] of model.encoder.tensors) {
-    const found = byName.get(`${prefix}.${name}`) ?? byName.get(name)
-    if (!found) throw new Error(`${file}: tensor ${prefix}.${name} [${tensor.shape}] is missing`)
-    used.add(found)
-    await load(tensor, found, file)
+  for (const [bare, tensor] of model.encoder.tensors) {
+    const name = `${prefix}.${bare}`
+    const entry = lookUp(name)
+    if (!entry) throw new Error(`${file}: tensor ${name} [${tensor.shape}] is missing`)
+    found.set(name, fitting(tensor, entry, file))
   }
+  const output = model.head.trained[model.head.trained.length - 1].name
+  const stored = lookUp(`${output}.weight`)
+  const { hiddenSize, numLabels } = model.config
+  const redraw = newLabels && stored?.shape[0] !== numLabels && stored?.shape[1] === hiddenSize
+  for (const [name, tensor] of model.head.tensors) {
+    const entry = redraw && name.startsWith(`${output}.`) ? undefined : lookUp(name)
+    if (entry) found.set(name, fitting(tensor, entry, file))
+    else drawn.push(name)
+  }
+  const used = new Set(found.values())
+  return { found, drawn, unused: [...checkpoint].filter(([, entry]) => !used.has(entry)).map(([name]) => name) }
+}
+
+const weightTypes = ['F32', 'F16', 'BF16', 'F64']
+
+function fitting(tensor: Tensor, entry: TensorEntry, file: string): TensorEntry {
+  if (`${entry.shape}` !== `${tensor.shape}`)
+    throw new Error(`${file}: tensor ${entry.name}: wanted shape [${tensor.shape}], got [${entry.shape}]`)
+  if (!weightTypes.includes(entry.dtype))
+    throw new Error(`${file}: tensor ${entry.name}: wanted one of ${weightTypes.join(', ')}, got ${entry.dtype}`)
+  return entry
+}
+
+/**
+ * Streams the tensors of a plan to the GPU, `chunk` numbers at a time, and draws those that the file lacks: weights
+ * N(0, initializerRange) by `seed`, biases zero.
+ */
+export async function loadWeights(model: ModelForSequenceClassification, plan: WeightPlan, seed: number, chunk?: number): Promise<void> {
+  const { prefix, tensors } = model.encoder
+  for (const [name, tensor] of tensors) await load(tensor, plan.found.get(`${prefix}.${name}`) as TensorEntry, chunk)
   let stream = 0
   for (const [name, tensor] of model.head.tensors) {
-    const found = byName.get(name) ?? byName.get(name.replace(`${prefix}.`, ''))
-    stream++
-    if (found && fits(tensor, found)) {
-      used.add(found)
-      await load(tensor, found, file)
-      continue
-    }
-    if (found && !isOutput(name)) complainShape(tensor, found, file)
-    const zero = name.endsWith('.bias')
-    tensor.write(zero ? new Float32Array(tensor.size) : new Random(seed, stream).normal(tensor.size, model.config.initializerRange))
-    drawn.push(name)
+    stream++ // a tensor's numbers do not depend on which others are drawn
+    const entry = plan.found.get(name)
+    if (entry) await load(tensor, entry, chunk)
+    else if (name.endsWith('.bias')) tensor.write(new Float32Array(tensor.size))
+    else tensor.write(new Random(seed, stream).normal(tensor.size, model.config.initializerRange))
   }
-  return { unused: [...checkpoint].filter(([, e]) => !used.has(e)).map(([name]) => name), drawn }
+  await model.device.sync()
 }
 
-// The last layer's size is the caller's choice of numLabels: another size is drawn anew, as with ignore_mismatched_sizes.
-const isOutput = (name: string) => /^classifier\.(out_proj\.)?(weight|bias)$/.test(name)
-
-const fits = (tensor: Tensor, found: TensorEntry) => `${found.shape}` === `${tensor.shape}`
-
-function complainShape(tensor: Tensor, found: TensorEntry, file: string): never {
-  throw new Error(`${file}: tensor ${found.name}: wanted shape [${tensor.shape}], got [${found.shape}]`)
-}
-
-async function load(tensor: Tensor, found: TensorEntry, file: string): Promise<void> {
-  if (!fits(tensor, found)) complainShape(tensor, found, file)
-  if (elements(found) !== tensor.size) complainShape(tensor, found, file)
-  for await (const { at, values } of readChunks(found)) tensor.view([values.length], at).write(values)
+async function load(tensor: Tensor, entry: TensorEntry, chunk?: number): Promise<void> {
+  for await (const { at, values } of readChunks(entry, chunk)) tensor.view([values.length], at).write(values)
 }

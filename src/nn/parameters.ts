@@ -6,9 +6,11 @@ export interface ParameterSpec {
   name: string
   shape: readonly number[]
   /** Start values, row-major. */
-  init: Float32Array
+  init: () => Float32Array
   noDecay?: boolean
 }
+
+const elements = (shape: readonly number[]) => shape.reduce((n, d) => n * d, 1)
 
 const align = (elements: number) => Math.ceil(elements / 64) * 64
 
@@ -33,18 +35,20 @@ export class FlatParameters {
     const ordered = [...specs.filter((s) => !s.noDecay), ...specs.filter((s) => s.noDecay)]
     let size = 0
     let decayed = 0
-    for (const { name, init, noDecay, shape } of ordered) {
-      if (shape.reduce((n, d) => n * d, 1) !== init.length)
-        throw new TypeError(`parameter ${name}: [${shape}] and ${init.length} start values`)
+    for (const { name, noDecay, shape } of ordered) {
       if (this.places.has(name)) throw new Error(`parameter ${name}: named twice`)
       this.places.set(name, size)
-      size += align(init.length)
+      size += align(elements(shape))
       if (!noDecay) decayed = size
     }
     const start = new Float32Array(Math.max(64, size))
-    for (const { name, init } of ordered) start.set(init, this.places.get(name))
+    for (const { name, init, shape } of ordered) {
+      const values = init()
+      if (values.length !== elements(shape)) throw new TypeError(`parameter ${name}: [${shape}] and ${values.length} start values`)
+      start.set(values, this.places.get(name))
+    }
     this.decayed = decayed
-    this.count = specs.reduce((n, s) => n + s.init.length, 0)
+    this.count = specs.reduce((n, s) => n + elements(s.shape), 0)
     this.values = Tensor.from(device, start, [start.length])
     this.gradients = Tensor.from(device, new Float32Array(start.length), [start.length])
     for (const { name, shape } of specs) this.byName.set(name, this.values.view(shape, this.places.get(name)).requireGrad())
@@ -54,6 +58,11 @@ export class FlatParameters {
     const tensor = this.byName.get(name)
     if (!tensor) throw new Error(`parameter ${name} does not exist; there are ${[...this.byName.keys()].join(', ')}`)
     return tensor
+  }
+
+  /** Every trained tensor with its place. */
+  leaves(): [leaf: Tensor, offset: number][] {
+    return [...this.byName].map(([name, t]) => [t, this.places.get(name) as number])
   }
 
   /** Reads every trained tensor back with one copy. */
@@ -69,17 +78,22 @@ export class FlatParameters {
 }
 
 /**
- * Moves what `backward()` left in each leaf's `.grad` to its place in `flat`. In a recording the gradient is simply
- * made there; otherwise, or when it is shared, it is copied.
+ * Moves what `backward()` left in each leaf's `.grad` to its place in `flat` by `put`. In a recording a gradient that is to
+ * be written (`fresh`), not added, is simply made there where that is possible.
  */
-export function gatherGradients(leaves: Iterable<[Tensor, number]>, flat: Tensor, copy: (to: Tensor, from: Tensor) => void): void {
+export function gatherGradients(
+  leaves: Iterable<[leaf: Tensor, offset: number]>,
+  flat: Tensor,
+  put: (to: Tensor, from: Tensor) => void,
+  fresh = true,
+): void {
   const { recording } = flat.device
   for (const [leaf, at] of leaves) {
     const { grad } = leaf
     leaf.grad = null
     const place = flat.view(leaf.shape, at)
-    if (grad && grad.offset === 0 && grad.storage.size === grad.size * 4 && recording?.canPlace(grad.storage))
+    if (fresh && grad && grad.offset === 0 && grad.storage.size === grad.size * 4 && recording?.canPlace(grad.storage))
       recording.place(grad.storage, flat.storage, place.offset * 4)
-    else if (grad) copy(place, grad)
+    else if (grad) put(place, grad)
   }
 }

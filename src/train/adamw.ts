@@ -107,7 +107,18 @@ export class AdamW {
           this.#hyper.bind(),
           this.#status.bind(),
         ],
-        words: [count, 0, f32(0), f32(beta1), f32(beta2), f32(eps), f32(group.weightDecay ?? 0), f32(group.lrScale ?? 1)],
+        words: [
+          count,
+          0,
+          f32(0),
+          f32(beta1),
+          f32(beta2),
+          f32(eps),
+          f32(group.weightDecay ?? 0),
+          f32(group.lrScale ?? 1),
+          f32(1 - beta1),
+          f32(1 - beta2),
+        ],
         groups: Math.ceil(count / 256),
         flops: 12 * count,
       })
@@ -117,5 +128,34 @@ export class AdamW {
   async status(): Promise<StepStatus> {
     const [gradNorm, , finite, badStep] = await this.#status.data()
     return { gradNorm: finite ? gradNorm : Number.POSITIVE_INFINITY, badStep }
+  }
+
+  /** First moments of all groups one after the other, then second moments. */
+  async read(): Promise<[Float32Array, Float32Array]> {
+    const joined = async (key: 'm' | 'v') => {
+      const parts = await Promise.all(this.moments.map((each) => each[key].data()))
+      const all = new Float32Array(parts.reduce((n, p) => n + p.length, 0))
+      let at = 0
+      for (const part of parts) {
+        all.set(part, at)
+        at += part.length
+      }
+      return all
+    }
+    return [await joined('m'), await joined('v')]
+  }
+
+  /** Puts back what `read` gave. */
+  write([m, v]: [Float32Array, Float32Array]): void {
+    const total = this.groups.reduce((n, g) => n + g.count, 0)
+    if (m.length !== total || v.length !== total)
+      throw new Error(`optimizer state: wanted ${total} numbers, got ${m.length} and ${v.length}`)
+    let at = 0
+    for (const moments of this.moments) {
+      const end = at + moments.m.size
+      moments.m.write(m.subarray(at, end))
+      moments.v.write(v.subarray(at, end))
+      at = end
+    }
   }
 }

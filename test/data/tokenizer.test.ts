@@ -47,6 +47,11 @@ const tokenizers: Record<string, Tokenizer> = { 'roberta-mini': await mini(), 'b
 /** Cases in which the tokenizer library differs from the reference library, with the reason. None is left. */
 const knownDifferences: Record<string, string> = {}
 
+test('every golden case is of one of these tokenizers: none is left out below', () => {
+  assert.is(golden.cases.length, 144)
+  for (const { tokenizer } of [...golden.cases, ...golden.batches]) assert.ok(tokenizer in tokenizers, tokenizer)
+})
+
 for (const name of Object.keys(tokenizers))
   test(`${name}: ids, types and masks of every golden case`, () => {
     const cases = golden.cases.filter((c) => c.tokenizer === name)

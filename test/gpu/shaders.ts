@@ -10,6 +10,8 @@ import firstToken from '../../shaders/first_token.wgsl'
 import layernorm from '../../shaders/layernorm.wgsl'
 import matmul from '../../shaders/matmul.wgsl'
 import matmulDirect from '../../shaders/matmul_direct.wgsl'
+import matmulLanes from '../../shaders/matmul_lanes.wgsl'
+import matmulPlain from '../../shaders/matmul_plain.wgsl'
 import mse from '../../shaders/mse.wgsl'
 import reduce from '../../shaders/reduce.wgsl'
 import softmax from '../../shaders/softmax.wgsl'
@@ -28,6 +30,8 @@ export const shaders: Record<string, string> = {
   layernorm,
   matmul,
   matmul_direct: matmulDirect,
+  matmul_lanes: matmulLanes,
+  matmul_plain: matmulPlain,
   mse,
   reduce,
   softmax,

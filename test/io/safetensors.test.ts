@@ -61,6 +61,38 @@ test('a tensor in pieces is the tensor', async () => {
   assert.equal([...(await readTensor(entry, 2, 5))], [3.25, 65504, Math.fround(1e-7)])
 })
 
+for (const chunk of [1, 4, 5, 6, 7])
+  test(`pieces of ${chunk} cover a tensor of 6 once, in order; an empty tensor has none`, async () => {
+    const entries = await open(await fixture('io/mixed.safetensors'))
+    const all: number[] = []
+    for await (const { at, values } of readChunks(entries.get('f32')!, chunk)) {
+      assert.is(at, all.length)
+      assert.ok(values.length > 0 && values.length <= chunk)
+      all.push(...values)
+    }
+    assert.equal(all, [...(await readTensor(entries.get('f32')!))])
+    for await (const _ of readChunks(entries.get('empty')!, chunk)) assert.unreachable('a piece of nothing')
+  })
+
+test('pieces of no size are refused', async () => {
+  const entry = (await open(await fixture('io/mixed.safetensors'))).get('f32')!
+  for (const chunk of [0, -1, 1.5, Number.NaN])
+    await assert.rejects(() => readChunks(entry, chunk).next(), /readChunks: chunk: wanted a whole number above 0, got/)
+})
+
+test('a header above 100 MB is refused unread, however large the file', async () => {
+  const files = memoryFiles('folder')
+  const length = new Uint8Array(8)
+  new DataView(length.buffer).setBigUint64(0, 100_000_001n, true)
+  const huge = {
+    ...files,
+    size: async () => 2 ** 40,
+    read: async (_: string, start = 0, end = 2 ** 40) =>
+      end === 8 && start === 0 ? length : assert.unreachable(`read ${start} to ${end}`),
+  }
+  await assert.rejects(() => openSafetensors(huge as typeof files, 'x'), /header claims 100000001 bytes; wanted at most 100000000/)
+})
+
 test('the writer gives the bytes of the Python library', async () => {
   const zeros = (n: number) => new Float32Array(n)
   const bytes = writeSafetensors([
@@ -119,6 +151,8 @@ const hostile: [string, Uint8Array, RegExp][] = [
   ['no file at all', new Uint8Array(5), /5 bytes are too few/],
   ['a header larger than the file', file({}, 0, 1000n), /header claims 1000 bytes; wanted at most 2/],
   ['a huge header', file({}, 0, 2n ** 63n), /header claims 9223372036854775808 bytes; wanted at most 2/],
+  ['a header that claims less than it is', file({ w: f32([1], 0, 4) }, 4, 20n), /not valid JSON/],
+  ['a header that claims some of the data', file({ w: f32([1], 0, 4) }, 4, 56n), /not valid JSON/],
   ['a header that is not JSON', file('not json'), /not valid JSON/],
   ['a header that is not UTF-8', new Uint8Array([1, 0, 0, 0, 0, 0, 0, 0, 0xff]), /not UTF-8/],
   ['a header that is a list', file('[]'), /wanted a JSON object/],

@@ -1,0 +1,20 @@
+// The public face. `condlora/ops` and `condlora/gpu` are the layers below.
+export { AutoTokenizer, type Columns, type Dataset, loadDataset, type Row, Tokenizer } from './data'
+export { Device, DeviceLostError, GpuError, type OpenDeviceOptions, OutOfMemoryError, openDevice } from './gpu'
+export { type Files, memoryFiles, openFolder } from './io'
+export { AutoModelForSequenceClassification, type CallableModel, type FromPretrainedOptions } from './models/auto'
+export { type EncoderConfig, encoderConfig } from './models/config'
+export type { TokenBatch } from './models/inputs'
+export type { Prediction } from './models/predict'
+export { type CallablePeftModel, getPeftModel, type ParameterCounts, type PeftConfig, PeftModel, trainableParameters } from './peft'
+export {
+  type LogEvent,
+  type Metrics,
+  type ProgressEvent,
+  Trainer,
+  type TrainerEvents,
+  type TrainerOptions,
+  type TrainingArguments,
+  type TrainOptions,
+  type TrainOutput,
+} from './train'

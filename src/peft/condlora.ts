@@ -1,0 +1,105 @@
+import { noGrad, type Tensor } from '../graph'
+import type { FlatParameters, ParameterSpec } from '../nn/parameters'
+import type { LinearAdapter } from '../nn/pass'
+import { convert, packedLayout } from '../ops/conversion'
+import { Random } from '../ops/philox'
+import type { ResolvedPeftConfig } from './config'
+import { LowRankAdapter } from './low_rank'
+import type { Derived, LowRankFactors, Method, Prepared } from './method'
+import { roleOf, type Target } from './targets'
+
+/** Layers that share one pair (Θa, Θb): of one role (`attention.self.query`) and one shape. */
+interface Group {
+  role: string
+  targets: Target[]
+  outputs: number
+  inputs: number
+}
+
+/**
+ * CondLoRA (Kim, Sasaki, Hoshino, Honda 2024): one pair of linear maps per kind of module computes every layer's A and B
+ * from its frozen weight W0 (eqs. 5–7): A = Θa·W0ᵀ (`code`) or Θa·W0 (`rectangular`), B = W0·Θbᵀ, ΔW = s·B·A.
+ * Θa [r, contracted size] starts Kaiming-uniform with a = √5, Θb [r, in] zero.
+ */
+export class CondLora implements Method {
+  readonly parameters: ParameterSpec[]
+  readonly #groups: Group[]
+
+  constructor(
+    private readonly config: ResolvedPeftConfig,
+    targets: Target[],
+    seed: number,
+  ) {
+    this.#groups = groupByRole(targets)
+    const { r, conversion } = config
+    for (const { targets, outputs, inputs } of this.#groups)
+      if (conversion === 'code' && outputs !== inputs)
+        throw new Error(
+          `CondLoRA: ${targets[0].layer.name} has a weight of ${outputs}×${inputs}; the conversion "code" takes square ones: use conversion "rectangular"`,
+        )
+    this.parameters = this.#groups.flatMap(({ role, outputs, inputs }, i) => {
+      const contracted = conversion === 'code' ? inputs : outputs
+      const bound = 1 / Math.sqrt(contracted)
+      return [
+        { name: nameA(role), shape: [r, contracted], init: () => new Random(seed, i).uniform(r * contracted, -bound, bound) },
+        { name: nameB(role), shape: [r, inputs], init: () => new Float32Array(r * inputs) },
+      ]
+    })
+  }
+
+  prepare(trained: FlatParameters): Prepared {
+    const adapters = new Map<string, LinearAdapter>()
+    const derived: Derived[] = []
+    for (const group of this.#groups) {
+      const { tensor, factors } = this.#convert(group, trained)
+      const leaves: Derived['leaves'] = []
+      factors.forEach(({ path, A, B }, l) => {
+        const { scaling } = group.targets[l]
+        adapters.set(path, new LowRankAdapter({ A, B, scaling, dropout: this.config.loraDropout, placement: this.config.dropoutPlacement }))
+        for (const leaf of [A, B]) leaves.push([leaf.requireGrad(), leaf.offset])
+      })
+      derived.push({ tensor, leaves })
+    }
+    return { adapters, derived }
+  }
+
+  asLora(trained: FlatParameters): LowRankFactors[] {
+    return this.#groups.flatMap((group) => this.#convert(group, trained).factors)
+  }
+
+  /** A and B of all layers of a group, as views of one tensor. */
+  #convert({ role, targets, outputs, inputs }: Group, trained: FlatParameters): { tensor: Tensor; factors: LowRankFactors[] } {
+    const { r, conversion } = this.config
+    const weights = targets.map((t) => t.layer.weight)
+    const tensor = convert(weights, trained.get(nameA(role)), trained.get(nameB(role)), conversion)
+    const at = packedLayout(weights.length, r, outputs, inputs)
+    // Leaves of their own: what reaches them goes back through the conversion once per optimizer step, not once per batch.
+    const factors = noGrad(() =>
+      targets.map(({ layer }, l) => ({
+        path: layer.name,
+        A: tensor.view([r, inputs], l * at.strideA),
+        B: tensor.view([outputs, r], at.startB + l * at.strideB),
+      })),
+    )
+    return { tensor, factors }
+  }
+}
+
+const nameA = (role: string) => `conversion.${role}.theta_A`
+const nameB = (role: string) => `conversion.${role}.theta_B`
+
+/** Never by the last name alone: RoBERTa has three different `dense`. A role with several shapes gets a group for each. */
+function groupByRole(targets: Target[]): Group[] {
+  const groups = new Map<string, Group>()
+  for (const target of targets) {
+    const [outputs, inputs] = target.layer.weight.shape
+    const role = roleOf(target.layer.name)
+    const key = `${role} ${outputs}x${inputs}`
+    const group = groups.get(key)
+    if (group) group.targets.push(target)
+    else groups.set(key, { role, targets: [target], outputs, inputs })
+  }
+  const all = [...groups.values()]
+  const several = (role: string) => all.filter((g) => g.role === role).length > 1
+  return all.map((g) => (several(g.role) ? { ...g, role: `${g.role}.${g.outputs}x${g.inputs}` } : g))
+}

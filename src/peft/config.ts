@@ -1,0 +1,93 @@
+import * as z from 'zod/mini'
+import { validate } from '../io'
+import { writtenDefaults } from './written_defaults'
+
+const positive = z.int().check(z.positive())
+const names = z.array(z.string().check(z.minLength(1)))
+const rate = z.number().check(z.gte(0), z.lt(1))
+
+const schema = z.strictObject({
+  /** LORA, CONDLORA, or HEAD: the classification head alone. */
+  peftType: z.enum(['LORA', 'CONDLORA', 'HEAD']),
+  /** Rank of ΔW. */
+  r: z._default(positive, 8),
+  /** The adapter's scale is loraAlpha / r. */
+  loraAlpha: z._default(z.number().check(z.positive()), 8),
+  /** Dropout on the adapter's input. */
+  loraDropout: z._default(rate, 0),
+  /** Names (`query`: equal, or the end of a module path after a dot), a regular expression for whole paths, or `all-linear`. */
+  targetModules: z._default(z.union([z.string(), names]), ['query', 'value']),
+  /** Modules trained and saved whole; default: the classification head. */
+  modulesToSave: z.optional(names),
+  /** LoRA: scale loraAlpha / √r instead. */
+  useRslora: z._default(z.boolean(), false),
+  /** LoRA: other ranks and alphas by the end of a module path. */
+  rankPattern: z._default(z.record(z.string(), positive), {}),
+  alphaPattern: z._default(z.record(z.string(), z.number()), {}),
+  /** CondLoRA: how A comes from W0: Θa·W0ᵀ as the authors' program (square W0), or Θa·W0 (`rectangular`, any shape). */
+  conversion: z._default(z.enum(['code', 'rectangular']), 'code'),
+  /** CondLoRA: where loraDropout acts: before the adapter alone, or before the frozen product too (the authors' program). */
+  dropoutPlacement: z._default(z.enum(['adapter', 'input']), 'adapter'),
+  taskType: z._default(z.literal('SEQ_CLS'), 'SEQ_CLS'),
+  baseModelNameOrPath: z._default(z.nullable(z.string()), null),
+})
+
+/** What PEFT calls LoraConfig, in camelCase; see the comments above each key in `config.ts`. */
+export type PeftConfig = z.input<typeof schema>
+export type ResolvedPeftConfig = z.output<typeof schema>
+
+const onlyFor: Partial<Record<keyof ResolvedPeftConfig, ResolvedPeftConfig['peftType']>> = {
+  useRslora: 'LORA',
+  rankPattern: 'LORA',
+  alphaPattern: 'LORA',
+  conversion: 'CONDLORA',
+  dropoutPlacement: 'CONDLORA',
+}
+
+/** Checks a configuration and fills in PEFT's defaults. @throws TypeError naming the key, what was wanted and what was given */
+export function peftConfig(config: PeftConfig, what = 'peft config'): ResolvedPeftConfig {
+  const full = validate(schema, config, what)
+  for (const [key, type] of Object.entries(onlyFor) as [keyof ResolvedPeftConfig, string][])
+    if (config[key] !== undefined && full.peftType !== type && !isDefault(key, config[key]))
+      throw new TypeError(`${what}: ${key} is an option of peftType ${type}, not of ${full.peftType}`)
+  return full
+}
+
+const isDefault = (key: keyof ResolvedPeftConfig, value: unknown) =>
+  JSON.stringify(value) === JSON.stringify(validate(schema, { peftType: 'LORA' }, 'defaults')[key])
+
+const camel = (key: string) => key.replace(/_([a-z])/g, (_, c: string) => c.toUpperCase())
+const snake = (key: string) => key.replace(/[A-Z]/g, (c) => `_${c.toLowerCase()}`)
+
+/**
+ * Reads adapter_config.json as PEFT does: unknown keys are ignored; one that asks for something that is lacking here is
+ * an error.
+ */
+export function configFromJson(json: Record<string, unknown>, file: string): ResolvedPeftConfig {
+  const known: Record<string, unknown> = {}
+  for (const [key, value] of Object.entries(json)) {
+    if (camel(key) in schema.shape) {
+      if (value !== null || key === 'base_model_name_or_path') known[camel(key)] = value
+    } else if (key in writtenDefaults && !same(value, writtenDefaults[key]) && !idle(key, value))
+      throw new Error(`${file}: ${key}: ${JSON.stringify(value)} is not supported yet (only ${JSON.stringify(writtenDefaults[key])})`)
+  }
+  if (known.peftType === 'HEAD') known.targetModules = []
+  return peftConfig(known as PeftConfig, file)
+}
+
+const same = (a: unknown, b: unknown) => JSON.stringify(a) === JSON.stringify(b)
+
+// Notes and starting values that change nothing once the adapter's tensors are there.
+const idle = (key: string, value: unknown) =>
+  value === null || value === false || ['peft_version', 'init_lora_weights', 'inference_mode', 'revision', 'auto_mapping'].includes(key)
+
+/** adapter_config.json as PEFT writes it: LoRA with all of PEFT's keys, the others with their own. */
+export function configToJson(config: ResolvedPeftConfig): Record<string, unknown> {
+  const { peftType } = config
+  const mine = Object.entries(config)
+    .filter(([key]) => !(key in onlyFor) || onlyFor[key as keyof ResolvedPeftConfig] === peftType)
+    .filter(([key]) => peftType !== 'HEAD' || ['peftType', 'modulesToSave', 'taskType', 'baseModelNameOrPath'].includes(key))
+    .map(([key, value]) => [snake(key), value ?? null])
+  const all = { ...(peftType === 'LORA' ? writtenDefaults : { inference_mode: true }), ...Object.fromEntries(mine) }
+  return Object.fromEntries(Object.entries(all).sort(([a], [b]) => (a < b ? -1 : 1)))
+}

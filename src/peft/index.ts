@@ -1,0 +1,20 @@
+import type { Files } from '../io'
+import type { ModelForSequenceClassification } from '../models/sequence_classification'
+import { loadPeftModel } from './get_peft_model'
+import type { CallablePeftModel } from './model'
+
+export { type PeftConfig, peftConfig } from './config'
+export { getPeftModel, trainableParameters } from './get_peft_model'
+export type { CallablePeftModel } from './model'
+export { countsLine, type ParameterCounts } from './model'
+
+/** PEFT's class of this name: `await PeftModel.fromPretrained(model, 'run/adapter')`. */
+export const PeftModel = {
+  /**
+   * Loads an adapter folder onto its base model.
+   * @throws Error on a configuration that is not supported, missing tensors or wrong shapes, by name
+   */
+  fromPretrained(model: ModelForSequenceClassification, source: string | Files): Promise<CallablePeftModel> {
+    return loadPeftModel(model, source)
+  },
+}

@@ -1,0 +1,5 @@
+export { AdamW, type AdamWOptions, type ParameterGroup, type StepStatus } from './adamw'
+export type { TrainingArguments } from './arguments'
+export { computeMetrics, type Metrics } from './metrics'
+export { Trainer } from './trainer'
+export type { LogEvent, ProgressEvent, TrainerEvents, TrainerOptions, TrainOptions, TrainOutput } from './trainer_types'

@@ -1,0 +1,178 @@
+import { type Device, type Recording, replayAll } from '../gpu'
+import { backwardAll, elementwise, noGrad, Tensor } from '../graph'
+import { classificationLoss } from '../models/sequence_classification'
+import { gatherGradients } from '../nn/parameters'
+import { Pass } from '../nn/pass'
+import type { CallablePeftModel } from '../peft'
+import type { Prepared } from '../peft/method'
+import type { AdamW } from './adamw'
+import type { HostBatch } from './examples'
+import { Feed } from './feed'
+
+/** `first` writes gradients, `more` adds to them (accumulation); `logits` and `features` only look. */
+type Kind = 'first' | 'more' | 'logits' | 'features'
+
+interface Shape {
+  recording: Recording
+  feed: Feed
+  out: Tensor
+}
+
+// Recordings are bounded: lengths come in few buckets, but batch sizes and lengths may still multiply.
+const mostShapes = 32
+
+const copyTo = (to: Tensor, from: Tensor) => elementwise('gradients', 'copy', to, [from])
+const addTo = (to: Tensor, from: Tensor) => elementwise('gradients', 'addTo', to, [from])
+
+/**
+ * A training step as three lists of dispatches, recorded once and replayed:
+ *   begin  what adapters need from the trained tensors (CondLoRA: A and B of all layers)
+ *   micro  one batch forward and backward, one list per shape of batch
+ *   end    from A and B back to the trained tensors, clipping, AdamW
+ */
+export class TrainingProgram {
+  #begin: { recording: Recording; prepared: Prepared; gradients: Tensor[] } | null = null
+  #end: Recording | null = null
+  readonly #shapes = new Map<string, Shape>()
+  /** What `begin` computed is older than the trained tensors. */
+  #stale = true
+  /** Share of a micro-batch in its step: its loss is multiplied by this. */
+  readonly #weight: Tensor
+  readonly #losses: Tensor
+  readonly #rng: Tensor
+  /** Micro-batches so far: the counter of dropout. */
+  microSteps = 0
+
+  constructor(
+    private readonly model: CallablePeftModel,
+    private readonly optimizer: AdamW,
+    private readonly seed: number,
+  ) {
+    const { device } = model
+    this.#weight = Tensor.from(device, [1])
+    this.#losses = Tensor.from(device, [0])
+    this.#rng = Tensor.from(device, [0, 0, 0, 0], [4], 'u32')
+  }
+
+  get device(): Device {
+    return this.model.device
+  }
+
+  /** One optimizer step over one or more micro-batches; resolves when it is handed to the device. */
+  async step(batches: HostBatch[], learningRate: number, number: number): Promise<void> {
+    const begin = await this.#prepared()
+    const end = await this.#recordedEnd()
+    const examples = batches.reduce((n, b) => n + b.size, 0)
+    this.optimizer.set(learningRate, number)
+    for (const [i, batch] of batches.entries()) {
+      const { recording, feed } = await this.#shape(i === 0 ? 'first' : 'more', batch)
+      feed.write(batch)
+      this.#weight.write([batch.size / examples])
+      this.#rng.write([this.seed >>> 0, Math.floor(this.seed / 2 ** 32) >>> 0, this.microSteps++, 0])
+      const lists = [...(this.#stale ? [begin.recording] : []), recording, ...(i === batches.length - 1 ? [end] : [])]
+      this.#stale = false
+      await replayAll(lists)
+    }
+    this.#stale = true
+  }
+
+  /** Logits of a batch without dropout, or the head's input; the promise is of the numbers read back. */
+  async look(kind: 'logits' | 'features', batch: HostBatch): Promise<{ data: Promise<Float32Array> }> {
+    const begin = await this.#prepared()
+    const { recording, feed, out } = await this.#shape(kind, batch)
+    feed.write(batch)
+    await replayAll(this.#stale ? [begin.recording, recording] : [recording])
+    this.#stale = false
+    return { data: out.data() }
+  }
+
+  /** Sum of the steps' losses since the last call, and the optimizer's state: read now, known when the device gets there. */
+  async takeLosses(): Promise<{ lossSum: number; gradNorm: number; badStep: number }> {
+    const reads = Promise.all([this.#losses.item(), this.optimizer.status()])
+    this.#losses.write([0])
+    const [lossSum, status] = await reads
+    return { lossSum, ...status }
+  }
+
+  /** Call it when the trained tensors were written from outside. */
+  changed(): void {
+    this.#stale = true
+  }
+
+  dispose(): void {
+    for (const { recording, feed } of this.#shapes.values()) {
+      recording.dispose()
+      feed.dispose()
+    }
+    this.#shapes.clear()
+    this.#end?.dispose()
+    this.#begin?.recording.dispose()
+    this.#end = null
+    this.#begin = null
+  }
+
+  async #prepared() {
+    if (this.#begin) return this.#begin
+    const { recording, result } = await this.device.record(
+      'begin',
+      () => this.model.prepare(),
+      ({ derived }) => derived.map((d) => d.tensor.storage),
+    )
+    const gradients = result.derived.map((d) => Tensor.from(this.device, new Float32Array(d.tensor.size), d.tensor.shape))
+    this.#begin = { recording, prepared: result, gradients }
+    return this.#begin
+  }
+
+  async #recordedEnd(): Promise<Recording> {
+    const { prepared, gradients } = await this.#prepared()
+    const { parameters } = this.model
+    this.#end ??= (
+      await this.device.record(
+        'end',
+        () => {
+          if (gradients.length) backwardAll(prepared.derived.map((d, i) => [d.tensor, gradients[i]]))
+          gatherGradients(parameters.leaves(), parameters.gradients, copyTo)
+          this.optimizer.record()
+        },
+        () => [],
+      )
+    ).recording
+    return this.#end
+  }
+
+  async #shape(kind: Kind, batch: HostBatch): Promise<Shape> {
+    const key = `${kind} ${batch.key}`
+    const known = this.#shapes.get(key)
+    this.#shapes.delete(key)
+    const shape = known ?? (await this.#record(kind, batch))
+    this.#shapes.set(key, shape) // the youngest comes last
+    if (this.#shapes.size > mostShapes) {
+      const [[oldest, { recording, feed }]] = this.#shapes
+      this.#shapes.delete(oldest)
+      recording.dispose()
+      feed.dispose()
+    }
+    return shape
+  }
+
+  async #record(kind: Kind, batch: HostBatch): Promise<Shape> {
+    const { prepared, gradients } = await this.#prepared()
+    const feed = new Feed(this.model.base, batch)
+    const look = (): Tensor => noGrad(() => (kind === 'features' ? feed.features(new Pass()) : feed.logits(this.model.pass(prepared))))
+    const train = (): Tensor => {
+      const loss = classificationLoss(this.model.base.config, feed.logits(this.model.pass(prepared, this.#rng)), feed.labels)
+      loss.backward(this.#weight)
+      const put = kind === 'first' ? copyTo : addTo
+      gatherGradients(this.model.parameters.leaves(), this.model.parameters.gradients, put, kind === 'first')
+      prepared.derived.forEach(({ leaves }, i) => gatherGradients(leaves, gradients[i], put, kind === 'first'))
+      addTo(this.#losses, elementwise('loss', 'mul', Tensor.empty(this.device, [1], 'loss'), [loss.view([1]), this.#weight]))
+      return loss
+    }
+    const { recording, result } = await this.device.record(
+      `${kind} ${batch.key}`,
+      kind === 'first' || kind === 'more' ? train : look,
+      (out) => (kind === 'first' || kind === 'more' ? [] : [out.storage]),
+    )
+    return { recording, feed, out: result }
+  }
+}

@@ -1,0 +1,75 @@
+import { AutoTokenizer, type Encoding } from '../../src/data'
+import { memoryFiles } from '../../src/io'
+import { AutoModelForSequenceClassification } from '../../src/models/auto'
+import { longestRow, predictTexts, readPredictions, type TextTokenizer } from '../../src/models/predict'
+import { assert, fixture, openTestDevice, test } from '../harness'
+import { goldenFiles } from './fixtures'
+
+const load = async (folder: string) =>
+  AutoModelForSequenceClassification.fromPretrained(await goldenFiles(folder), { device: await openTestDevice() })
+
+/** One token a word, its length the id; no limit of its own. */
+const words: TextTokenizer = {
+  padTokenId: 1,
+  modelMaxLength: Number.POSITIVE_INFINITY,
+  encodeBatch: (texts, { maxLength = Number.POSITIVE_INFINITY }) =>
+    texts.map((text): Encoding => {
+      const all = [
+        0,
+        ...String(text)
+          .split(' ')
+          .map((w) => 4 + w.length),
+      ]
+      const ids = all.slice(0, maxLength)
+      return { ids, typeIds: ids.map(() => 0), mask: ids.map(() => 1), truncated: ids.length < all.length }
+    }),
+}
+
+test('texts longer than the position table are truncated with one notice, and never read past it', async () => {
+  const model = await load('cases/roberta') // 27 positions, of which RoBERTa's rows may use 25
+  assert.is(longestRow(model.config, words), 25)
+  assert.is(longestRow(model.config, { modelMaxLength: 20 }), 20)
+  const long = Array.from({ length: 300 }, (_, i) => 'x'.repeat(i % 9)).join(' ')
+  const texts = [long, 'a short one', `${long} ${long}`, long.split(' ').slice(0, 24).join(' ')]
+  const notices: string[] = []
+  const lengths: number[] = []
+  const logits = (batch: Parameters<typeof model.logits>[0] & { length: number }) => {
+    lengths.push(batch.length)
+    return model.logits(batch)
+  }
+  const got = await predictTexts(logits, model.config, texts, words, 3, (text) => notices.push(text))
+  assert.equal(notices, ['2 of 4 texts were truncated to 25 tokens'])
+  assert.equal(lengths, [25, 25])
+  assert.equal(got[0], got[2])
+  assert.ok(Math.abs(got[0].score - got[3].score) < 1e-5 && got[0].label === got[3].label)
+})
+
+test("a tokenizer's own limit above the model's does not count: roberta-mini's 128 over 25", async () => {
+  const model = await load('cases/roberta')
+  const names = ['tokenizer.json', 'tokenizer_config.json']
+  const files = await Promise.all(names.map(async (n): Promise<[string, Uint8Array]> => [n, await fixture(`models/roberta-mini/${n}`)]))
+  const tokenizer = await AutoTokenizer.fromPretrained(memoryFiles('roberta-mini', files))
+  assert.equal([tokenizer.modelMaxLength, longestRow(model.config, tokenizer)], [128, 25])
+})
+
+test('the model refuses what was not truncated', async () => {
+  const model = await load('cases/roberta')
+  await assert.rejects(() => model({ inputIds: [Array.from({ length: 26 }, () => 5)] }), /the length of a row .* at most 25 tokens, got 26/)
+})
+
+test('probabilities are the softmax of the logits; a regression gives its number', async () => {
+  const { config } = await load('cases/roberta')
+  const logits = Float32Array.of(1, 2, 0, 500, 400, -500)
+  const [first, second] = readPredictions(logits, config)
+  assert.is(first.label, 'LABEL_1')
+  assert.ok(Math.abs(first.score - Math.exp(2) / (Math.exp(1) + Math.exp(2) + 1)) < 1e-12)
+  assert.equal(second, { label: 'LABEL_0', score: 1 })
+  const regression = await load('cases/roberta-regression')
+  assert.equal(readPredictions(Float32Array.of(-1.5, 3), regression.config), [
+    { label: 'LABEL_0', score: -1.5 },
+    { label: 'LABEL_0', score: 3 },
+  ])
+  const one = await predictTexts((b) => regression.logits(b), regression.config, ['a text'], words, 8)
+  const alone = await (await regression.logits({ inputIds: [[0, 5, 8]] })).data()
+  assert.ok(Math.abs(one[0].score - alone[0]) < 1e-5 * Math.abs(alone[0]))
+})

@@ -1,0 +1,79 @@
+// The README's code is type-checked against the sources and its examples are run, with local names in place of the hub's.
+import { spawn, spawnSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { build } from 'esbuild'
+import { assert, test } from '../harness'
+
+declare const TEST_ROOT: string
+
+const blocks = [...readFileSync(join(TEST_ROOT, 'README.md'), 'utf8').matchAll(/```ts\n([\s\S]*?)```/g)].map((m) => m[1])
+const paths = { condlora: ['src/index.ts'], 'condlora/ops': ['src/ops/index.ts'], 'condlora/gpu': ['src/gpu/index.ts'] }
+
+test('the README has three blocks of code, and they type-check', () => {
+  assert.is(blocks.length, 3)
+  const folder = mkdtempSync(join(TEST_ROOT, 'dist', 'readme-'))
+  try {
+    blocks.forEach((code, i) => writeFileSync(join(folder, `block${i}.ts`), `${code}\nexport {}\n`))
+    const absolute = Object.fromEntries(Object.entries(paths).map(([name, [file]]) => [name, [join(TEST_ROOT, file)]]))
+    const config = {
+      extends: join(TEST_ROOT, 'tsconfig.json'),
+      compilerOptions: { rootDir: TEST_ROOT, paths: absolute, types: [join(TEST_ROOT, 'node_modules/@webgpu/types'), 'node'] },
+      include: [folder, join(TEST_ROOT, 'shaders/wgsl.d.ts')],
+    }
+    writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(config))
+    const { status, stdout } = spawnSync(process.execPath, [join(TEST_ROOT, 'node_modules/typescript/bin/tsc'), '-p', folder], {
+      encoding: 'utf8',
+    })
+    assert.is(status, 0, stdout)
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+})
+
+/** Bundles a block in a folder of its own and runs it there; gives what it printed. */
+async function run(code: string, prepare: (folder: string) => void): Promise<string> {
+  const folder = mkdtempSync(join(tmpdir(), 'condlora-readme-'))
+  try {
+    prepare(folder)
+    const alias = Object.fromEntries(Object.entries(paths).map(([name, [file]]) => [name, join(TEST_ROOT, file)]))
+    const outfile = join(TEST_ROOT, 'dist/test/readme', `${blocks.findIndex((b) => b.slice(0, 60) === code.slice(0, 60))}.mjs`)
+    await build({
+      stdin: { contents: code.replaceAll('openDevice()', 'openDevice({ software: true })'), loader: 'ts', resolveDir: TEST_ROOT },
+      outfile,
+      bundle: true,
+      format: 'esm',
+      platform: 'node',
+      alias,
+      packages: 'external',
+      loader: { '.wgsl': 'text' },
+      logLevel: 'error',
+    })
+    return await new Promise((resolve, reject) => {
+      const child = spawn(process.execPath, [outfile], { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] })
+      let [out, err] = ['', '']
+      child.stdout.on('data', (d) => (out += d))
+      child.stderr.on('data', (d) => (err += d))
+      child.on('close', (status) => (status === 0 ? resolve(out) : reject(new Error(`exit code ${status}: ${err.slice(-2000)}`))))
+    })
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+test('the example trains, saves, loads and predicts', async () => {
+  const csv = (rows: number) =>
+    `text,label\n${Array.from({ length: rows }, (_, i) => (i % 2 ? `"win money, prize ${i}",1` : `see you at work on day ${i},0`)).join('\n')}\n`
+  const printed = await run(blocks[0].replaceAll('models/roberta-base', join(TEST_ROOT, 'models/roberta-mini')), (folder) => {
+    mkdirSync(folder, { recursive: true })
+    writeFileSync(join(folder, 'train.csv'), csv(20))
+    writeFileSync(join(folder, 'dev.csv'), csv(6))
+  })
+  assert.match(printed, /trainable params: 20,866 \(adapter 4,096 \+ head 16,770\)/)
+  assert.match(printed, /label: 'LABEL_[01]', score: 0\.\d+/)
+})
+
+test('the autograd example prints 4x³', async () => {
+  assert.match(await run(blocks[2], () => {}), /\[ 4, 32, 108 \]/)
+})

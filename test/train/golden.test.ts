@@ -1,0 +1,110 @@
+import { type Files, memoryFiles, type NamedTensor, writeSafetensors } from '../../src/io'
+import { AutoModelForSequenceClassification } from '../../src/models/auto'
+import { hostInputs } from '../../src/models/inputs'
+import { type CallablePeftModel, PeftModel } from '../../src/peft'
+import { AdamW } from '../../src/train/adamw'
+import { TrainingProgram } from '../../src/train/program'
+import { assert, fixture, openTestDevice, test } from '../harness'
+import { goldenCase, goldenFiles, goldenTensors, goldenTokens } from '../models/fixtures'
+
+interface Case {
+  form?: 'code' | 'rectangular'
+  r: number
+  alpha: number
+  loss: number
+  steps: { lr: number; loss: number; gradNorm: number }[]
+  optimizer: { weightDecay: number; clip: number }
+}
+
+// Roles, not last names: a list's `output.dense` would take attention.output.dense too.
+const targets = {
+  'condlora-code': '.*\\.attention\\.self\\.(query|value)',
+  'condlora-rectangular': '.*\\.layer\\.\\d+\\.(attention\\.self\\.(query|value)|intermediate\\.dense|output\\.dense)',
+}
+
+/** Golden names to ours: `theta.attention/self/query/A`, `….lora_A.default.weight`, `classifier.modules_to_save.default.…`. */
+const ours = (name: string) =>
+  name
+    .replace(/^theta\.(.+)\/([AB])$/, (_, role: string, side: string) => `conversion.${role.replaceAll('/', '.')}.theta_${side}`)
+    .replace(/^base_model\.model\./, '')
+    .replace(/modules_to_save\.default\./, '')
+    .replace(/\.default\.weight$/, '.weight')
+
+async function adapter(folder: string, name: string, golden: Case): Promise<Files> {
+  if (name === 'lora') return goldenFiles(folder, ['adapter_config.json', 'adapter_model.safetensors'])
+  const tensors = [...(await goldenTensors(folder, 'theta'))].map(
+    ([key, t]): NamedTensor => ({ name: `base_model.model.${ours(key)}`, shape: t.shape, data: t.data }),
+  )
+  const config = {
+    peft_type: 'CONDLORA',
+    r: golden.r,
+    lora_alpha: golden.alpha,
+    conversion: golden.form,
+    target_modules: targets[name as keyof typeof targets],
+    modules_to_save: ['classifier', 'score'],
+  }
+  return memoryFiles(folder, [
+    ['adapter_config.json', new TextEncoder().encode(JSON.stringify(config))],
+    ['adapter_model.safetensors', writeSafetensors(tensors)],
+  ])
+}
+
+function trainer(model: CallablePeftModel, { optimizer: { weightDecay, clip } }: Case) {
+  const { parameters, device } = model
+  const { values, gradients } = parameters
+  const optimizer = new AdamW(device, [{ values, gradients, start: 0, count: values.size, weightDecay }], { maxGradNorm: clip })
+  return new TrainingProgram(model, optimizer, 0)
+}
+
+async function check(set: string, name: string): Promise<void> {
+  const folder = `${set}/${name}`
+  const golden = await goldenCase<Case>(folder)
+  const device = await openTestDevice()
+  const base = await AutoModelForSequenceClassification.fromPretrained(await goldenFiles(`${set}/roberta`), { device })
+  const model = await PeftModel.fromPretrained(base, await adapter(folder, name, golden))
+  const tokens = await goldenTokens(`${set}/roberta`)
+  const expected = await goldenTensors(folder, 'expected')
+  assert.close(await (await model(tokens)).data(), expected.get('logits')?.data ?? [], 1e-5, `${folder}: logits`)
+  if (name !== 'lora')
+    for (const { path, A, B } of model.method.asLora(model.parameters)) {
+      const layer = path.replace('roberta.encoder.', '')
+      assert.close(await A.data(), expected.get(`${layer}.A`)?.data ?? [], 1e-5, `${folder}: ${layer}.A`)
+      assert.close(await B.data(), expected.get(`${layer}.B`)?.data ?? [], 1e-5, `${folder}: ${layer}.B`)
+    }
+
+  const labels = [...((await goldenTensors(`${set}/roberta`, 'inputs')).get('labels')?.data ?? [])]
+  const batch = { key: 'golden', size: labels.length, labels, inputs: hostInputs(tokens, base.config) }
+  const program = trainer(model, golden)
+  for (const [i, { lr, loss, gradNorm }] of golden.steps.entries()) {
+    await program.step([batch], lr, i + 1)
+    const found = await program.takeLosses()
+    assert.close([found.lossSum], [loss], 1e-4, `${folder}: loss of step ${i}`)
+    assert.close([found.gradNorm], [gradNorm], 1e-4, `${folder}: gradient norm of step ${i}`)
+    if (i === 0) await checkGradients(model, expected, folder)
+  }
+  const after = await model.parameters.read()
+  for (const [key, { data }] of await goldenTensors(folder, 'after'))
+    assert.close(after.get(ours(key))?.data ?? [], data, 1e-4, `${folder}: ${key} after ten steps`)
+  program.dispose()
+}
+
+async function checkGradients(model: CallablePeftModel, expected: Map<string, { data: ArrayLike<number> }>, folder: string): Promise<void> {
+  const gradients = await model.parameters.gradients.data()
+  let checked = 0
+  for (const [key, { data }] of expected) {
+    if (!key.startsWith('grad.')) continue
+    const at = model.parameters.places.get(ours(key.slice(5))) ?? Number.NaN
+    assert.close(gradients.subarray(at, at + data.length), data, 1e-4, `${folder}: ${key}`)
+    checked++
+  }
+  assert.is(checked, model.parameters.byName.size)
+}
+
+for (const set of ['cases', 'cases-odd'])
+  for (const name of ['lora', 'condlora-code', 'condlora-rectangular'])
+    test(`${set}/${name}: logits, gradients and ten steps as PyTorch and peft`, () => check(set, name))
+
+test('spam_case: ten real steps with the head, LoRA and CondLoRA as PyTorch', async () => {
+  const { spamCase } = await import('./spam_case')
+  for (const method of ['head', 'lora', 'condlora'] as const) await spamCase(method, await openTestDevice(), fixture)
+})
