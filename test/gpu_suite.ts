@@ -1,6 +1,5 @@
 // The op suite as one bundle for a machine with a GPU, Node and npm `webgpu` alone. build.mjs hands in the test files.
 import { appendFileSync, writeFileSync } from 'node:fs'
-import { create } from 'webgpu'
 import { platformGpu } from '../src/gpu/platform.node'
 import { runHere } from './harness'
 import { onRecord } from './platform.node'
@@ -17,9 +16,8 @@ export async function runSuite(files: Record<string, () => Promise<unknown>>): P
     print(line)
     write(line)
   }
-  // Seeds, the adapter of each device and the like go to the log.
+  // Seeds and the like go to the log.
   console.log = write
-  console.info = write
   const filters = process.argv.slice(2)
   const names = Object.keys(files).filter((name) => !filters.length || filters.some((part) => name.includes(part)))
   let [passed, failed] = [0, 0]
@@ -67,15 +65,10 @@ export async function runSuite(files: Record<string, () => Promise<unknown>>): P
   total()
 }
 
-// An instance must outlive all that was asked of it.
-const kept: GPU[] = []
-
 /** What the adapter is and has, before anything is planned for it. */
 async function adapterReport(): Promise<string[]> {
   // Dawn shows its experimental features under this toggle only; nothing but this report uses them.
-  await platformGpu(true)
-  const gpu = create(['enable-dawn-features=allow_unsafe_apis'])
-  kept.push(gpu)
+  const gpu = await platformGpu(true, ['enable-dawn-features=allow_unsafe_apis'])
   const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' })
   if (!adapter) throw new Error('no WebGPU adapter: see VK_DRIVER_FILES, or CONDLORA_VULKAN for a loader outside the usual folders')
   const { vendor, architecture, device, description } = adapter.info

@@ -72,7 +72,7 @@ let shared: Promise<Device> | undefined
 /** The file's device: software where there is no GPU, capped as the leg says. Options make one of its own. */
 export function openTestDevice(options?: OpenDeviceOptions): Promise<Device> {
   const open = async () => {
-    const device = await openDevice({ software: true, ...settings(), ...options, onError: (e) => failures.push(e) })
+    const device = await openDevice({ software: true, log: () => {}, ...settings(), ...options, onError: (e) => failures.push(e) })
     record({ event: 'adapter', name: device.adapterName, device: options ? undefined : describe(device) })
     return device
   }

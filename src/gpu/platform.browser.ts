@@ -1,5 +1,5 @@
 /** WebGPU in a page or worker: `navigator.gpu`. The browser alone decides about software adapters. */
-export async function platformGpu(_software: boolean): Promise<GPU> {
+export async function platformGpu(_software: boolean, _toggles: string[] = []): Promise<GPU> {
   const gpu = globalThis.navigator?.gpu
   if (!gpu) throw new Error(`openDevice: this browser offers no WebGPU here. ${noAdapterHint}`)
   return gpu
