@@ -24,6 +24,7 @@ class Cache implements HubStore {
   readonly #locks: string
   readonly #files: Files
   readonly #pending = new Map<string, Promise<void>>()
+  #refKept = ''
 
   constructor(
     repo: Repository,
@@ -80,7 +81,11 @@ class Cache implements HubStore {
   /** Sees to it that the file is there, whole, by its name. */
   async #ensure(commit: string, path: string, entry: HubEntry, client?: HubClient, progress?: (event: HubProgress) => void): Promise<void> {
     const link = join(this.#snapshot(commit), path)
-    if (await isWhole(link, entry)) return
+    if (await isWhole(link, entry)) {
+      // A cache that one may not write to is still read.
+      if (client) await this.#keepRef(commit).catch(() => {})
+      return
+    }
     const { id } = this.#repo
     if (!client)
       throw new Error(`${id}/${path}: the file is not in ${this.name}, and the hub is not asked or not reached: run once with the network`)
@@ -103,9 +108,10 @@ class Cache implements HubStore {
 
   async #keepRef(commit: string): Promise<void> {
     const { revision } = this.#repo
-    if (revision === commit) return
+    if (revision === commit || this.#refKept === commit) return
     const kept = await readFile(join(this.#folder, 'refs', revision), 'utf8').catch(() => '')
     if (kept !== commit) await this.#files.write(`refs/${revision}`, new TextEncoder().encode(commit))
+    this.#refKept = commit
   }
 
   #snapshot(commit: string): string {
