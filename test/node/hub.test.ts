@@ -68,7 +68,7 @@ test('what is in the cache is not fetched again, and many reads at once fetch on
     assert.equal(server.seen, [])
   }))
 
-const tagged: Repo = { ...small, refs: { 'v1.0': other, 'refs/pr/1': other, [other]: other } }
+const tagged: Repo = { ...small, refs: { 'v1.0': other, 'refs/pr/1': other } }
 
 test('revisions: branch, tag, pull request, commit; a branch that moved', () =>
   withHub([{ ...tagged }], async ({ open, folder, server }) => {

@@ -109,7 +109,8 @@ function route(repos: Repo[], url: URL, at: { hub: string; cdn: string; token?: 
   if (!repo) return fail(at.given ? 404 : 401, 'RepoNotFound')
   if (repo.gated && !at.given) return fail(api ? 401 : 403, 'GatedRepo')
   const wanted = decodeURIComponent(api ? api[4] : (file?.[3] ?? ''))
-  const commit = { main: repo.commit, [repo.commit]: repo.commit, ...repo.refs }[wanted]
+  const refs: Record<string, string> = { main: repo.commit, ...repo.refs }
+  const commit = Object.values(refs).includes(wanted) ? wanted : refs[wanted]
   if (!commit) return fail(404, 'RevisionNotFound')
   if (api?.[3] === 'revision') return json({ _id: '1', id, sha: commit, lastModified: '2024-01-01T00:00:00.000Z' })
   if (api) return page(repo, url, at.hub)
