@@ -2,6 +2,7 @@
 import { execFileSync } from 'node:child_process'
 import { cpSync, existsSync, readdirSync, rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { build } from 'esbuild'
 
 const mode = process.argv[2] ?? 'library'
@@ -64,29 +65,65 @@ async function demo() {
   await build({ ...node, entryPoints: ['src/demo/main.ts'], outfile: 'dist/demo/demo.js' })
 }
 
+/** A program that runs these test files in one process. */
+const suite = (tests) => ({
+  contents: `import { runSuite } from './test/gpu_suite'
+await runSuite({ ${tests.map((f) => `${JSON.stringify(f.replace(/^test\/|(\.test)?\.ts$/g, ''))}: () => import('./${f}')`).join(', ')} })`,
+  resolveDir: '.',
+  loader: 'ts',
+})
+
 async function tests() {
   rmSync('dist/test', { recursive: true, force: true })
-  const entryPoints = [...files('test', '.test.ts'), ...files('test/node/bad', '.ts'), 'test/run.ts']
-  await build({
-    ...node,
-    entryPoints,
-    outdir: 'dist/test',
-    outbase: 'test',
-    sourcemap: 'linked',
-    define: { TEST_ROOT: JSON.stringify(process.cwd()) },
-  })
+  const bad = files('test/node/bad', '.ts')
+  const entryPoints = [...files('test', '.test.ts'), ...bad, ...files('test/node/child', '.ts'), 'test/run.ts']
+  const test = { ...node, sourcemap: 'linked', define: { TEST_ROOT: JSON.stringify(process.cwd()) } }
+  await build({ ...test, entryPoints, outdir: 'dist/test', outbase: 'test' })
+  await build({ ...test, stdin: suite([...bad, 'test/ops/scale.test.ts']), outfile: 'dist/test/node/bad/suite.js' })
 }
 
-/** For a machine with a GPU and nothing else: every package but `webgpu` and data inside one file each. */
+/**
+ * For a machine with a GPU, Node and the package `webgpu` alone: the tests of whatever computes, and the demo, each in
+ * one file, with the models and fixtures that they read beside them. `node dist/gpu/ops.js [part of a name …]`
+ */
 async function gpu() {
+  rmSync('dist/gpu', { recursive: true, force: true })
   const bundle = {
     ...common,
     platform: 'node',
     external: ['webgpu', '@sparticuz/chromium'],
-    loader: { ...common.loader, '.safetensors': 'binary' },
+    // What tests and demo read from the repository's root they read from beside the bundle; CommonJS packages inside
+    // want `require`.
+    banner: {
+      js: "import { createRequire as requireFrom } from 'node:module'\nconst require = requireFrom(import.meta.url), TEST_ROOT = import.meta.dirname",
+    },
   }
-  await build({ ...bundle, entryPoints: ['bench/gpu/ops.ts', 'bench/gpu/demo.ts'], outdir: 'dist/gpu' })
-  cpSync('models/roberta-mini', 'dist/gpu/roberta-mini', { recursive: true })
+  // Only what a GPU has a part in; the rest is the same on any machine.
+  const rooms = ['gpu', 'graph', 'ops', 'nn', 'models', 'peft', 'train']
+  const tests = rooms.flatMap((room) => files(`test/${room}`, '.test.ts')).sort()
+  await build({ ...bundle, stdin: suite(tests), outfile: 'dist/gpu/ops.js' })
+  if (existsSync('src/demo/main.ts')) {
+    const banner = { js: `${bundle.banner.js}\nprocess.chdir(TEST_ROOT)` }
+    await build({ ...bundle, banner, entryPoints: ['src/demo/main.ts'], outfile: 'dist/gpu/demo.js', plugins: [await spamInside()] })
+  }
+  cpSync('models', 'dist/gpu/models', { recursive: true })
+  cpSync('test/fixtures', 'dist/gpu/test/fixtures', { recursive: true })
+}
+
+/** The emails of the demo are a package's thousands of files: the bundle takes their texts along instead. */
+async function spamInside() {
+  const outfile = 'dist/gpu/spam.mjs'
+  await build({ ...node, entryPoints: ['src/demo/spam.ts'], outfile })
+  const { loadSpam } = await import(pathToFileURL(outfile).href)
+  const texts = JSON.stringify(await loadSpam())
+  rmSync(outfile)
+  return {
+    name: 'spam-inside',
+    setup: (b) =>
+      b.onLoad({ filter: /src[\\/]demo[\\/]spam\.ts$/ }, () => ({
+        contents: `const texts = JSON.parse(${JSON.stringify(texts)})\nexport const loadSpam = async () => texts`,
+      })),
+  }
 }
 
 /** scripts/NAME/run.ts becomes dist/scripts/NAME.js. */
@@ -98,7 +135,7 @@ async function scripts() {
 const modes = {
   library: async () => {
     await library()
-    if (existsSync('bench/gpu')) await gpu()
+    await gpu()
   },
   demo,
   test: tests,

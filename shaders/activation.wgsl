@@ -10,7 +10,7 @@
 // binding 2  x   f32[count]
 // binding 3  dy  f32[count]   (BACKWARD)
 //
-// A thread takes 4 neighbours (4 cells of one number, or one vec4); group g of 64 threads takes elements [256g, 256g + 256).
+// A thread takes PER_THREAD neighbouring cells; group g of 64 threads takes 64·PER_THREAD of them.
 const FORM = 0u;
 const BACKWARD = false;
 alias Cell = f32; // or vec4f: count is in cells

@@ -17,7 +17,10 @@ const FORM = 2u;
 const GROUP = 64u;
 const PER_GROUP = 4096u;
 
-struct Params { base: u32, total: u32, count: u32, partials: u32, maxNorm: f32, beta1: f32, beta2: f32, eps: f32, decay: f32, lrScale: f32 }
+struct Params {
+  base: u32, total: u32, count: u32, partials: u32, maxNorm: f32, beta1: f32, beta2: f32, eps: f32, decay: f32, lrScale: f32,
+  rest1: f32, rest2: f32, // 1 − β1 and 1 − β2, rounded once: 1 − f32(0.999) is off by 1.3e-5
+}
 @group(0) @binding(0) var<uniform> p: Params;
 #if FORM == 0
 @group(0) @binding(1) var<storage, read_write> partial: array<f32>;
@@ -81,8 +84,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   let lr = hyper[0] * p.lrScale;
   for (var i = start; i < end; i++) {
     let gradient = grad[i] * status[1];
-    let mNew = p.beta1 * m[i] + (1.0 - p.beta1) * gradient;
-    let vNew = p.beta2 * v[i] + (1.0 - p.beta2) * gradient * gradient;
+    let mNew = p.beta1 * m[i] + p.rest1 * gradient;
+    let vNew = p.beta2 * v[i] + p.rest2 * gradient * gradient;
     m[i] = mNew;
     v[i] = vNew;
     param[i] = param[i] * (1.0 - lr * p.decay) - lr * (mNew / hyper[1]) / (sqrt(vNew / hyper[2]) + p.eps);

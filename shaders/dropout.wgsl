@@ -8,13 +8,16 @@
 // binding 2  x      f32[count]
 // binding 3  state  u32[4]: seed, seed', step, unused
 //
-// A thread owns eight neighbours; group g of 64 threads: elements [512g, 512g + 512).
+// A thread owns PER_THREAD blocks of eight neighbours; group g of 64 threads: 512·PER_THREAD elements.
 const GROUP = 64u;
+const PER_THREAD = 1u;
+const WIDE = false; // a cell is four neighbours; count stays in single numbers
+alias Cell = f32;
 
 struct Params { base: u32, total: u32, count: u32, threshold: u32, stream: u32, block0: u32, scale: f32 }
 @group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read_write> y: array<f32>;
-@group(0) @binding(2) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read_write> y: array<Cell>;
+@group(0) @binding(2) var<storage, read> x: array<Cell>;
 @group(0) @binding(3) var<storage, read> state: array<u32>;
 
 // {high, low} of a 32 × 32 product: WGSL has no high half of its own.
@@ -43,14 +46,27 @@ fn philox(counter: vec4u, seed: vec2u) -> vec4u {
 @compute @workgroup_size(GROUP)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) thread: u32) {
   let g = p.base + group.x + groups.x * (group.y + groups.y * group.z);
-  let block = g * GROUP + thread;
-  if (g >= p.total || block * 8u >= p.count) { return; }
-  let random = philox(vec4u(p.block0 + block, p.stream, state[2], 0u), vec2u(state[0], state[1]));
-  for (var j = 0u; j < 8u; j++) {
-    let i = block * 8u + j;
-    if (i < p.count) {
-      let number = (random[j / 2u] >> (16u * (j % 2u))) & 0xffffu;
-      y[i] = select(0.0, x[i] * p.scale, number >= p.threshold);
+  if (g >= p.total) { return; }
+  let first = (g * GROUP + thread) * PER_THREAD;
+  let end = min(first + PER_THREAD, (p.count + 7u) / 8u);
+  for (var block = first; block < end; block++) {
+    let random = philox(vec4u(p.block0 + block, p.stream, state[2], 0u), vec2u(state[0], state[1]));
+#if WIDE
+    for (var j = 0u; j < 2u; j++) {
+      let i = block * 2u + j;
+      if (i < p.count / 4u) {
+        let numbers = (vec4u(random[2u * j], random[2u * j], random[2u * j + 1u], random[2u * j + 1u]) >> vec4u(0, 16, 0, 16)) & vec4u(0xffffu);
+        y[i] = select(vec4f(), x[i] * p.scale, numbers >= vec4u(p.threshold));
+      }
     }
+#else
+    for (var j = 0u; j < 8u; j++) {
+      let i = block * 8u + j;
+      if (i < p.count) {
+        let number = (random[j / 2u] >> (16u * (j % 2u))) & 0xffffu;
+        y[i] = select(0.0, x[i] * p.scale, number >= p.threshold);
+      }
+    }
+#endif
   }
 }

@@ -6,23 +6,24 @@
 // binding 2  a    f32[count]            (not for FORM 4)
 // binding 3  b    f32[count] or [period] (FORM 0, 1, 2)
 //
-// A thread takes 4 neighbours; group g of 64 threads takes elements [256g, 256g + 256).
+// A thread takes PER_THREAD neighbouring cells; group g of 64 threads takes 64·PER_THREAD of them.
 const FORM = 0u;
 const BROADCAST = false;
 const GROUP = 64u;
+alias Cell = f32; // or vec4f: count and period are in cells
 const PER_THREAD = 4u;
 
 struct Params { base: u32, total: u32, count: u32, s: f32, period: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read_write> out: array<f32>;
+@group(0) @binding(1) var<storage, read_write> out: array<Cell>;
 #if !FORM == 4
-@group(0) @binding(2) var<storage, read> a: array<f32>;
+@group(0) @binding(2) var<storage, read> a: array<Cell>;
 #endif
 #if !FORM > 2
-@group(0) @binding(3) var<storage, read> b: array<f32>;
+@group(0) @binding(3) var<storage, read> b: array<Cell>;
 #endif
 
-fn value(i: u32) -> f32 {
+fn value(i: u32) -> Cell {
 #if BROADCAST
   let j = i % p.period;
 #else
@@ -41,7 +42,7 @@ fn value(i: u32) -> f32 {
   return a[i] * p.s;
 #endif
 #if FORM == 4
-  return p.s;
+  return Cell(p.s);
 #endif
 #if FORM == 5
   return a[i];

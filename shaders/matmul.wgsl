@@ -1,5 +1,5 @@
 // C[b, m, n] = alpha · Σ_k A[b, m, k] · B[b, k, n]  (+ bias[n])  (+ C[b, m, n])
-// Tiled in workgroup memory; any shape, any strides: the form for real GPUs and for what is no multiple of 4.
+// Tiled in workgroup memory; any shape, any strides: the form for GPUs.
 //
 // A element (m, k) lies at aOff + b0·aB0 + b1·aB1 + m·aRow + k·aCol; B by (k, n) and C by (m, n) likewise.
 // A batch is two-level, b = b0·batch1 + b1, so that attention heads are strides and never copies.
@@ -8,7 +8,7 @@
 // binding 1  C     f32
 // binding 2  A     f32
 // binding 3  B     f32
-// binding 4  bias  f32[n] (BIAS)
+// binding 4  bias  f32[n]; anything without BIAS
 //
 // A group makes a TILE × TILE piece of C with 8 × 8 threads, each 4 × 4 outputs in registers; K passes by in steps of STEP:
 //
@@ -19,23 +19,21 @@
 //            └────────┘
 const TILE = 32u;
 const STEP = 16u;
-const BIAS = false;
-const ACCUMULATE = false;
+const BIAS = 1u; // bits of epilogue
+const ACCUMULATE = 2u;
 
 struct Params {
   base: u32, total: u32, m: u32, n: u32, k: u32,
   aOff: u32, aRow: u32, aCol: u32, aB0: u32, aB1: u32,
   bOff: u32, bRow: u32, bCol: u32, bB0: u32, bB1: u32,
   cOff: u32, cRow: u32, cB0: u32, cB1: u32,
-  batch1: u32, alpha: f32, biasOff: u32,
+  batch1: u32, alpha: f32, biasOff: u32, epilogue: u32,
 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read_write> c: array<f32>;
 @group(0) @binding(2) var<storage, read> a: array<f32>;
 @group(0) @binding(3) var<storage, read> b: array<f32>;
-#if BIAS
 @group(0) @binding(4) var<storage, read> bias: array<f32>;
-#endif
 
 var<workgroup> tileA: array<f32, 544>; // STEP × (TILE + 2): the padding keeps threads off each other's banks
 var<workgroup> tileB: array<vec4f, 128>; // STEP × TILE / 4
@@ -92,17 +90,14 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
 #unroll
   for (var r = 0u; r < 4; r++) {
     let row = m0 + y * 4u + r;
+    let sums = acc[r]; // a vector that is read by a changing index does not stay in registers
     for (var j = 0u; j < 4u; j++) {
       let col = n0 + x * 4u + j;
       if (row < p.m && col < p.n) {
         let at = cBase + row * p.cRow + col;
-        var value = p.alpha * acc[r][j];
-#if BIAS
-        value += bias[p.biasOff + col];
-#endif
-#if ACCUMULATE
-        value += c[at];
-#endif
+        var value = p.alpha * sums[j];
+        if ((p.epilogue & BIAS) != 0u) { value += bias[p.biasOff + col]; }
+        if ((p.epilogue & ACCUMULATE) != 0u) { value += c[at]; }
         c[at] = value;
       }
     }

@@ -11,7 +11,7 @@
 // binding 1  C     f32
 // binding 2  A     vec4f
 // binding 3  B     vec4f
-// binding 4  bias  f32[n] (BIAS)
+// binding 4  bias  f32[n]; anything without BIAS
 //
 //            n →   COLS                 tile t of a batch: rows (t / tilesN)·ROWS …, columns (t % tilesN)·COLS …
 //          ┌─────┬─────┐
@@ -22,35 +22,29 @@ const ROWS = 4u;
 const COLS = 4u;
 const QUADS = 1u; // COLS / 4
 const HALF = 1u; // ROWS / 4
-const GROUP = 16u;
-const BIAS = false;
-const ACCUMULATE = false;
+const GROUP = 8u;
+const BIAS = 1u; // bits of epilogue
+const ACCUMULATE = 2u;
 
 struct Params {
   base: u32, total: u32, m: u32, n: u32, k: u32,
   aOff: u32, aRow: u32, aB0: u32, aB1: u32,
   bOff: u32, bRow: u32, bB0: u32, bB1: u32,
   cOff: u32, cRow: u32, cB0: u32, cB1: u32,
-  batch1: u32, alpha: f32, biasOff: u32, tiles: u32,
+  batch1: u32, alpha: f32, biasOff: u32, epilogue: u32, tiles: u32,
 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read_write> c: array<f32>;
 @group(0) @binding(2) var<storage, read> a: array<vec4f>;
 @group(0) @binding(3) var<storage, read> b: array<vec4f>;
-#if BIAS
 @group(0) @binding(4) var<storage, read> bias: array<f32>;
-#endif
 
 fn store(cBase: u32, row: u32, col: u32, sum: f32) {
   if (row >= p.m || col >= p.n) { return; }
   let at = cBase + row * p.cRow + col;
   var value = p.alpha * sum;
-#if BIAS
-  value += bias[p.biasOff + col];
-#endif
-#if ACCUMULATE
-  value += c[at];
-#endif
+  if ((p.epilogue & BIAS) != 0u) { value += bias[p.biasOff + col]; }
+  if ((p.epilogue & ACCUMULATE) != 0u) { value += c[at]; }
   c[at] = value;
 }
 
@@ -70,6 +64,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   let aBase = p.aOff + b0 * p.aB0 + b1 * p.aB1;
   let bBase = p.bOff + b0 * p.bB0 + b1 * p.bB1;
   let cBase = p.cOff + b0 * p.cB0 + b1 * p.cB1;
+
+  // Sums stay in registers as long as every index is a constant: the loop that stores them reads a copy.
+  var sums: array<vec4f, ROWS * QUADS>;
 
 #if FORM == 0
   // Rows past the end repeat the last one: their sums are never stored.
@@ -94,10 +91,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   }
 #unroll
   for (var r = 0u; r < ROWS; r++) {
-#unroll
-    for (var j = 0u; j < 4; j++) {
-      store(cBase, m0 + r, n0 + j, acc[r][j]);
-    }
+    sums[r] = acc[r];
   }
 #endif
 #if FORM == 1
@@ -131,7 +125,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   for (var r = 0u; r < ROWS; r++) {
 #unroll
     for (var j = 0u; j < COLS; j++) {
-      store(cBase, m0 + r, n0 + j, acc[r][j]);
+      sums[r * QUADS + j / 4u][j % 4u] = acc[r][j];
     }
   }
 #endif
@@ -161,11 +155,11 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   for (var r = 0u; r < ROWS; r++) {
 #unroll
     for (var j = 0u; j < QUADS; j++) {
-#unroll
-      for (var i = 0u; i < 4; i++) {
-        store(cBase, m0 + r, n0 + 4u * j + i, acc[r][j][i]);
-      }
+      sums[r * QUADS + j] = acc[r][j];
     }
   }
 #endif
+  for (var r = 0u; r < ROWS; r++) {
+    for (var j = 0u; j < COLS; j++) { store(cBase, m0 + r, n0 + j, sums[r * QUADS + j / 4u][j % 4u]); }
+  }
 }

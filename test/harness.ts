@@ -10,11 +10,12 @@ import { readFixture, record, settings } from './platform.node'
 const tests = suite('')
 let registered = 0
 let failures: Error[] = []
+let inProcess: (() => Promise<void>)[] | undefined
 
 export function test(name: string, body: () => unknown, { timeoutMs = 120_000 } = {}): void {
   registered++
   record({ event: 'registered', name })
-  tests(name, async () => {
+  const run = async () => {
     failures = []
     let error: Error | undefined
     const start = performance.now()
@@ -32,8 +33,24 @@ export function test(name: string, body: () => unknown, { timeoutMs = 120_000 } 
       error: error && `${error.message}\n${error.stack ?? ''}`,
     })
     if (error) throw error
-  })
+  }
+  if (inProcess) {
+    inProcess.push(run)
+    return
+  }
+  tests(name, run)
   if (registered === 1) setTimeout(() => tests.run(), 0)
+}
+
+/** Runs the tests of one file here and now, on a device of the file's own: many files in one process. */
+export async function runHere(load: () => Promise<unknown>): Promise<void> {
+  inProcess = []
+  await load()
+  // The record says how it ended.
+  for (const run of inProcess) await run().catch(() => {})
+  const device = await shared?.catch(() => undefined)
+  device?.destroy()
+  shared = undefined
 }
 
 export function toError(thrown: unknown): Error {
@@ -54,10 +71,19 @@ let shared: Promise<Device> | undefined
 
 /** The file's device: software where there is no GPU, capped as the leg says. Options make one of its own. */
 export function openTestDevice(options?: OpenDeviceOptions): Promise<Device> {
-  const open = () => openDevice({ software: true, ...settings(), ...options, onError: (e) => failures.push(e) })
+  const open = async () => {
+    const device = await openDevice({ software: true, log: () => {}, ...settings(), ...options, onError: (e) => failures.push(e) })
+    record({ event: 'adapter', name: device.adapterName, device: options ? undefined : describe(device) })
+    return device
+  }
   if (options) return open()
   shared ??= open()
   return shared
+}
+
+function describe({ features, limits }: Device): string {
+  const { maxStorageBufferBindingSize: binding, maxComputeWorkgroupsPerDimension: groups } = limits
+  return `${[...features].join(', ') || 'no features'}; bindings of ${binding} bytes, ${groups} workgroups a dimension`
 }
 
 /** For a test that expects GPU errors: takes them out of the account. */

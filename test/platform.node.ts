@@ -2,6 +2,7 @@ import { appendFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { OpenDeviceOptions } from '../src/gpu'
+import type { Entry } from './records'
 
 declare const TEST_ROOT: string
 
@@ -9,8 +10,17 @@ export async function readFixture(path: string): Promise<Uint8Array> {
   return new Uint8Array(await readFile(join(TEST_ROOT, path.startsWith('models/') ? path : `test/fixtures/${path}`)))
 }
 
-export function record(entry: object): void {
+let write = (entry: Entry): void => {
   if (process.env.CONDLORA_RECORDS) appendFileSync(process.env.CONDLORA_RECORDS, `${JSON.stringify(entry)}\n`)
+}
+
+export function record(entry: Entry): void {
+  write(entry)
+}
+
+/** Sends the records elsewhere than to the driver's file. */
+export function onRecord(sink: (entry: Entry) => void): void {
+  write = sink
 }
 
 /** What the leg asks for: JSON in CONDLORA_TEST_DEVICE; a seed in CONDLORA_SEED. */

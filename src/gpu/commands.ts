@@ -22,7 +22,6 @@ export const f32 = (value: number): Word => ({ f32: value })
 
 /** A command made ready: what replay hands to the encoder. */
 export interface Launch {
-  op: string
   pipeline: GPUComputePipeline
   group: GPUBindGroup
   uniformOffset: number
@@ -30,13 +29,17 @@ export interface Launch {
   cost: { flops: number; bytes: number }
 }
 
+// Kernels count groups in u32, padding included.
+const mostGroups = 2 ** 31
+
 /** Splits `groups` over x, y, z so that no dimension exceeds `max`; kernels rebuild the linear id and guard its end. */
 export function fold(groups: number, max: number, op: string): [number, number, number] {
+  if (groups > Math.min(max ** 3, mostGroups))
+    throw new RangeError(`${op}: ${groups} workgroups are more than this device can launch (${Math.min(max ** 3, mostGroups)})`)
   if (groups <= max) return [groups, 1, 1]
   const y = Math.ceil(groups / max)
   if (y <= max) return [Math.ceil(groups / y), y, 1]
   const z = Math.ceil(groups / (max * max))
-  if (z > max) throw new RangeError(`${op}: ${groups} workgroups are more than this device can launch (${max}³)`)
   const xy = Math.ceil(groups / z)
   const [x, yy] = fold(xy, max, op)
   return [x, yy, z]

@@ -1,11 +1,13 @@
-import { type Command, fold, type Launch, UniformBlock, uniformBinding, type Word } from './commands'
+import type { Command, Launch, Word } from './commands'
 import { asError, DeviceLostError, GpuError } from './errors'
+import { prepare } from './launch'
 import { Memory, Storage } from './memory'
-import { Pacer, type Rates, realGpu, softwareGpu } from './pacer'
+import { Pacer, realGpu, softwareGpu } from './pacer'
 import { Kernels } from './pipelines'
 import { keepAlive } from './platform.node'
 import { Arena, Recording } from './recording'
 import type { Constants } from './wgsl'
+import { WorkQueue } from './work_queue'
 
 /** A range of a storage, in bytes. */
 export interface Binding {
@@ -45,7 +47,6 @@ export interface DeviceSettings {
   memoryLimit: number
   submitBudgetMs: number
   onError?: (error: Error) => void
-  release: () => void
 }
 
 /**
@@ -63,49 +64,40 @@ export class Device {
   readonly kernels: Kernels
   readonly pacer: Pacer
   readonly arena: Arena
-  readonly lost: Promise<DeviceLostError>
+  readonly work: WorkQueue
   #pending: Command[] = []
   #recording: Recording | null = null
-  #tail: Promise<void> = Promise.resolve()
-  #failures: Error[] = []
-  #lostError: DeviceLostError | null = null
   #uniforms: GPUBuffer | null = null
-  #destroyed = false
 
   constructor(
     readonly gpu: GPUDevice,
-    private readonly settings: DeviceSettings,
+    settings: DeviceSettings,
   ) {
-    this.limits = settings.limits
+    const { limits, software, memoryLimit } = settings
+    this.limits = limits
     this.adapterName = settings.adapterName
-    this.software = settings.software
+    this.software = software
     this.features = settings.features
-    const rates: Rates = settings.software ? softwareGpu : realGpu
-    this.memory = new Memory(
-      gpu,
-      settings.memoryLimit,
-      (e) => this.#fail(e),
-      (job) => this.#later(job),
-    )
+    this.work = new WorkQueue(gpu, settings.onError)
+    this.memory = new Memory(gpu, memoryLimit, limits.maxBufferSize, this.work, (job) => this.later(job))
     this.kernels = new Kernels(gpu)
-    this.pacer = new Pacer(gpu, rates, settings.submitBudgetMs / 1000)
+    this.pacer = new Pacer(gpu, software ? softwareGpu : realGpu, settings.submitBudgetMs / 1000, this.work)
     this.arena = new Arena(this.memory)
-    gpu.onuncapturederror = (event) => this.#fail(new GpuError(event.error.message))
-    this.lost = gpu.lost.then((info) => {
-      this.#lostError = new DeviceLostError(
-        `the device was lost (${info.reason || 'unknown'}): ${info.message}. Open a new device and go on from the last checkpoint.`,
-      )
-      return this.#lostError
-    })
+  }
+
+  /** Resolves when the device is gone: destroyed, or lost to a driver reset. */
+  get lost(): Promise<DeviceLostError> {
+    return this.work.lost
   }
 
   /** Memory for a tensor: planned while recording, real otherwise. Sizes are in bytes. */
   allocate(size: number, op: string): Storage {
-    return this.#recording ? new Storage(size, op) : this.allocatePinned(size, op)
+    return this.#recording ? new Storage(size, op, this.#recording) : this.allocatePinned(size, op)
   }
 
   /** Memory that outlives recordings: weights, inputs, optimizer state. */
   allocatePinned(size: number, op: string): Storage {
+    this.work.assertAlive()
     const storage = new Storage(size, op)
     storage.buffer = this.memory.allocate(size, op)
     this.memory.collect(storage)
@@ -122,28 +114,20 @@ export class Device {
 
   /** Adds one dispatch to the recording in progress, or to the eager list. */
   run(d: Dispatch): void {
+    this.work.assertAlive()
     if (d.groups === 0) return
     const kernel = this.kernels.get(d.op, d.shader, d.entry ?? 'main', d.constants)
     if (kernel.writes.length !== d.bind.length)
       throw new GpuError(`${d.op}: the kernel has ${kernel.writes.length} storage bindings, the op gave ${d.bind.length}`)
-    if (d.bind.length > this.limits.maxStorageBuffersPerShaderStage)
-      throw new GpuError(`${d.op}: ${d.bind.length} storage buffers, this device allows ${this.limits.maxStorageBuffersPerShaderStage}`)
-    let bytes = 0
-    for (const { storage, size } of d.bind) {
-      bytes += size
-      if (storage.dead) throw new GpuError(`${d.op}: a tensor made by ${storage.madeBy} was used after its memory was given back`)
-      if (size > this.limits.maxStorageBufferBindingSize)
-        throw new GpuError(
-          `${d.op}: a binding of ${size} bytes exceeds maxStorageBufferBindingSize ${this.limits.maxStorageBufferBindingSize}`,
-        )
-    }
+    this.#checkBindings(d)
+    const bytes = d.bind.reduce((sum, { size }) => sum + size, 0)
     const command: Command = { op: d.op, kernel, bindings: d.bind, words: d.words, groups: d.groups, flops: d.flops ?? 0, bytes }
     if (this.#recording) {
       this.#recording.add(command)
       return
     }
     // Eager commands keep the buffer of this moment: its storage may be freed and recycled later in the list.
-    this.#pending.push({ ...command, bindings: d.bind.map((b) => ({ ...b, buffer: realBuffer(b.storage, d.op) })) })
+    this.#pending.push({ ...command, bindings: d.bind.map((b) => ({ ...b, buffer: this.realBuffer(b.storage, d.op) })) })
     if (this.#pending.length >= 128) this.flush()
   }
 
@@ -153,6 +137,7 @@ export class Device {
    */
   async record<T>(name: string, body: () => T, keep: (result: T) => Storage[]): Promise<{ recording: Recording; result: T }> {
     if (this.#recording) throw new GpuError(`record: '${name}' inside the recording '${this.#recording.name}'`)
+    this.work.assertAlive()
     const recording = new Recording(name, this)
     this.#recording = recording
     let result: T
@@ -162,12 +147,12 @@ export class Device {
       this.#recording = null
     }
     try {
-      await keepAlive(recording.finish(keep(result)))
+      await keepAlive(this.work.orLost(recording.finish(keep(result))))
+      await keepAlive(this.work.settle())
     } catch (thrown) {
       recording.dispose()
       throw asError(thrown)
     }
-    this.#throwFailure()
     return { recording, result }
   }
 
@@ -177,37 +162,31 @@ export class Device {
 
   /** Writes bytes into a storage, in order with all work given before. */
   write(storage: Storage, offset: number, data: ArrayBufferView<ArrayBuffer>): void {
-    const buffer = realBuffer(storage, 'write')
+    this.work.assertAlive()
+    const buffer = this.realBuffer(storage, 'write')
     const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength).slice()
-    this.flush()
-    this.#later(() => this.gpu.queue.writeBuffer(buffer, offset, bytes))
+    this.later(() =>
+      this.work.watch(
+        'validation',
+        () => this.gpu.queue.writeBuffer(buffer, offset, bytes),
+        (message) => new GpuError(`write to a tensor made by ${storage.madeBy}: ${message}`),
+      ),
+    )
   }
 
   /** Reads bytes back, after all work given before has run. `size` and `offset` are multiples of 4. */
   async read(storage: Storage, offset: number, size: number): Promise<ArrayBuffer> {
-    const buffer = realBuffer(storage, 'read')
+    this.work.assertAlive()
+    const buffer = this.realBuffer(storage, 'read')
     this.flush()
-    return keepAlive(
-      this.#enqueue(async () => {
-        const staging = this.gpu.createBuffer({ label: 'read', size, usage: 0x1 | 0x8 }) // MAP_READ | COPY_DST
-        const encoder = this.gpu.createCommandEncoder()
-        encoder.copyBufferToBuffer(buffer, offset, staging, 0, size)
-        this.gpu.queue.submit([encoder.finish()])
-        return staging
-      })
-        .then(async (staging) => {
-          await this.#orLost(staging.mapAsync(1))
-          const copy = staging.getMappedRange().slice(0)
-          staging.destroy()
-          await this.memory.settle()
-          this.#throwFailure()
-          return copy
-        })
-        .catch((thrown) => {
-          this.#throwFailure()
-          throw asError(thrown)
-        }),
+    const staged = this.work.add(() =>
+      this.work.watch(
+        'validation',
+        () => this.#stage(buffer, offset, size),
+        (message) => new GpuError(`read of a tensor made by ${storage.madeBy}: ${message}`),
+      ),
     )
+    return keepAlive(this.#map(staged))
   }
 
   /** Hands the eager list to the queue. */
@@ -215,98 +194,78 @@ export class Device {
     const commands = this.#pending
     if (!commands.length) return
     this.#pending = []
-    this.#enqueue(() => this.#runOnce(commands)).catch((thrown) => this.#fail(asError(thrown)))
+    this.work.later(() => this.#runOnce(commands))
+  }
+
+  /** Runs `job` on the queue after all work given before; an error shows at the next read or sync. */
+  later(job: () => void): void {
+    this.flush()
+    this.work.later(job)
   }
 
   /** Resolves when everything given so far has run; rejects with the first error since the last call. */
   async sync(): Promise<void> {
     this.flush()
-    await keepAlive(this.#enqueue(() => this.#orLost(this.pacer.drain()))).catch((thrown) => {
-      this.#throwFailure()
-      throw asError(thrown)
-    })
-    await this.memory.settle()
-    this.#throwFailure()
+    await keepAlive(this.work.add(() => this.pacer.drain()))
+    await keepAlive(this.memory.settle())
+    await keepAlive(this.work.settle())
   }
 
   /** Runs launches of a recording in order with everything else. */
-  async replay(launches: Launch[]): Promise<void> {
+  async replay(launches: readonly Launch[], name: string): Promise<void> {
     this.flush()
-    await keepAlive(this.#enqueue(() => this.#orLost(this.pacer.submit(launches))))
-    this.#throwFailure()
+    await keepAlive(this.work.add(() => this.pacer.submit(launches, name)))
+    this.work.throwFailure()
   }
 
-  /** Destroys the device and all its memory. Pending work is dropped. */
+  /** Destroys the device and all its memory. Pending work is dropped: what waits for it rejects. */
   destroy(): void {
-    if (this.#destroyed) return
-    this.#destroyed = true
+    this.work.close(new DeviceLostError('this device was destroyed: open a new one'), false)
+    this.#pending = []
     this.gpu.destroy()
-    this.settings.release()
   }
 
   [Symbol.dispose](): void {
     this.destroy()
   }
 
-  /** Bind groups and uniform offsets for commands; a dispatch over the time budget becomes ranges of its workgroups. */
-  async prepare(commands: Command[], uniforms: UniformBlock, buffer: () => GPUBuffer): Promise<Launch[]> {
-    const launches: Launch[] = []
-    const pipelines = await Promise.all(commands.map((c) => c.kernel.pipeline))
-    const offsets = commands.map((c) =>
-      this.#ranges(c).map(([base, count]) => ({ base, count, at: uniforms.add(base, c.groups, c.words) })),
-    )
-    const uniform = buffer()
-    commands.forEach((c, i) => {
-      const group = this.gpu.createBindGroup({
-        label: c.op,
-        layout: c.kernel.layout,
-        entries: [
-          { binding: 0, resource: { buffer: uniform, size: uniformBinding } },
-          ...c.bindings.map((b, j) => ({
-            binding: j + 1,
-            resource: { buffer: (b.buffer ?? b.storage.buffer) as GPUBuffer, offset: b.offset, size: Math.max(4, b.size) },
-          })),
-        ],
-      })
-      for (const { count, at } of offsets[i]) {
-        const share = count / c.groups
-        launches.push({
-          op: c.op,
-          pipeline: pipelines[i],
-          group,
-          uniformOffset: at,
-          grid: fold(count, this.limits.maxComputeWorkgroupsPerDimension, c.op),
-          cost: { flops: c.flops * share, bytes: c.bytes * share },
-        })
-      }
-    })
-    return launches
+  /** Makes commands ready to be launched. */
+  prepare(commands: readonly Command[], upload: (bytes: Uint8Array<ArrayBuffer>) => GPUBuffer): Promise<Launch[]> {
+    return prepare(this, commands, upload)
   }
 
-  #ranges(c: Command): [number, number][] {
-    const pieces = this.pacer.pieces(c, c.groups)
-    const size = Math.ceil(c.groups / pieces)
-    const ranges: [number, number][] = []
-    for (let base = 0; base < c.groups; base += size) ranges.push([base, Math.min(size, c.groups - base)])
-    return ranges
+  /** The storage's buffer, or an error that says why it has none. */
+  realBuffer(storage: Storage, op: string): GPUBuffer {
+    this.#checkUse(storage, op)
+    if (!storage.buffer) throw new GpuError(`${op}: the tensor made by ${storage.madeBy} has no memory yet: its recording is being made`)
+    return storage.buffer
+  }
+
+  #checkUse({ dead, buffer, home, madeBy }: Storage, op: string): void {
+    if (dead) throw new GpuError(`${op}: a tensor made by ${madeBy} was used after its memory was given back`)
+    if (!buffer && home && home !== this.#recording)
+      throw new GpuError(
+        `${op}: the tensor made by ${madeBy} exists only inside its recording '${home.name}': return it from the recorded function`,
+      )
+  }
+
+  #checkBindings({ op, bind }: Dispatch): void {
+    const { maxStorageBuffersPerShaderStage: most, maxStorageBufferBindingSize: largest } = this.limits
+    if (bind.length > most) throw new GpuError(`${op}: ${bind.length} storage buffers, this device allows ${most}`)
+    for (const { storage, size } of bind) {
+      this.#checkUse(storage, op)
+      if (size > largest) throw new GpuError(`${op}: a binding of ${size} bytes exceeds maxStorageBufferBindingSize ${largest}`)
+    }
   }
 
   async #runOnce(commands: Command[]): Promise<void> {
-    const block = new UniformBlock()
-    this.gpu.pushErrorScope('validation')
-    let launches: Launch[]
-    try {
-      launches = await this.prepare(commands, block, () => this.#uniformBuffer(block.bytes.byteLength))
-    } finally {
-      this.#checkScope(commands[0].op)
-    }
-    this.gpu.queue.writeBuffer(this.#uniforms as GPUBuffer, 0, block.bytes)
-    this.gpu.pushErrorScope('validation')
-    try {
-      await this.pacer.submit(launches)
-    } finally {
-      this.#checkScope(commands[0].op)
-    }
+    const launches = await this.prepare(commands, (bytes) => {
+      const buffer = this.#uniformBuffer(bytes.byteLength)
+      this.gpu.queue.writeBuffer(buffer, 0, bytes)
+      return buffer
+    })
+    const [first, last] = [commands[0].op, commands[commands.length - 1].op]
+    await this.pacer.submit(launches, commands.length > 1 ? `${first} … ${last}` : first)
   }
 
   #uniformBuffer(bytes: number): GPUBuffer {
@@ -317,51 +276,27 @@ export class Device {
     return this.#uniforms
   }
 
-  #checkScope(op: string): void {
-    this.gpu.popErrorScope().then(
-      (error) => error && this.#fail(new GpuError(`${op}: ${error.message}`)),
-      (thrown) => this.#fail(asError(thrown)),
-    )
+  #stage(buffer: GPUBuffer, offset: number, size: number): GPUBuffer {
+    const staging = this.gpu.createBuffer({ label: 'read', size, usage: 0x1 | 0x8 }) // MAP_READ | COPY_DST
+    const encoder = this.gpu.createCommandEncoder()
+    encoder.copyBufferToBuffer(buffer, offset, staging, 0, size)
+    this.gpu.queue.submit([encoder.finish()])
+    return staging
   }
 
-  #later(job: () => void): void {
-    this.#enqueue(async () => job()).catch((thrown) => this.#fail(asError(thrown)))
+  async #map(staged: Promise<GPUBuffer>): Promise<ArrayBuffer> {
+    const staging = await staged
+    try {
+      await this.work.orLost(staging.mapAsync(1))
+      const copy = staging.getMappedRange().slice(0)
+      await this.memory.settle()
+      await this.work.settle()
+      return copy
+    } catch (thrown) {
+      await this.work.settle() // the cause, where it is known
+      throw asError(thrown)
+    } finally {
+      staging.destroy()
+    }
   }
-
-  /** All use of the GPU queue goes through one chain, so that its order is the program's. */
-  #enqueue<T>(job: () => Promise<T>): Promise<T> {
-    const result = this.#tail.then(() => {
-      if (this.#lostError) throw this.#lostError
-      return job()
-    })
-    this.#tail = result.then(
-      () => {},
-      () => {},
-    )
-    return result
-  }
-
-  #orLost<T>(work: Promise<T>): Promise<T> {
-    return Promise.race([work, this.lost.then((error) => Promise.reject(error))])
-  }
-
-  #fail(error: Error): void {
-    if (this.#destroyed && error instanceof DeviceLostError) return
-    this.#failures.push(this.#lostError ?? error)
-    this.settings.onError?.(this.#lostError ?? error)
-  }
-
-  #throwFailure(): void {
-    const [first] = this.#failures
-    this.#failures = []
-    if (this.#lostError) throw this.#lostError
-    if (first) throw first
-  }
-}
-
-function realBuffer(storage: Storage, op: string): GPUBuffer {
-  if (storage.dead) throw new GpuError(`${op}: a tensor made by ${storage.madeBy} was used after its memory was given back`)
-  if (!storage.buffer)
-    throw new GpuError(`${op}: the tensor made by ${storage.madeBy} exists only inside its recording: return it from the recorded function`)
-  return storage.buffer
 }

@@ -1,4 +1,5 @@
-import { asError, GpuError, OutOfMemoryError } from './errors'
+import { OutOfMemoryError } from './errors'
+import type { WorkQueue } from './work_queue'
 
 /**
  * A piece of GPU memory: real (has a buffer), planned (its recording will give it one) or dead.
@@ -10,6 +11,8 @@ export class Storage {
   constructor(
     readonly size: number,
     readonly madeBy: string,
+    /** The recording that plans it; null: real from the start. */
+    readonly home: { readonly name: string } | null = null,
   ) {}
 }
 
@@ -39,25 +42,35 @@ export class Memory {
   readonly #pool = new Map<number, GPUBuffer[]>()
   readonly stats: MemoryStats = { liveBytes: 0, liveBuffers: 0, peakBytes: 0, pooledBytes: 0 }
   readonly #collector = new FinalizationRegistry<GPUBuffer>((buffer) => this.release(buffer))
+  readonly #invalid = new WeakSet<GPUBuffer>()
+  readonly #largest: number
   #sinceHint = 0
   #hinted = false
-  /** Set while a long run is planned, for the message of an out-of-memory error. */
+  /** What to try when memory runs out, for the error's message: e.g. `try perDeviceTrainBatchSize 8`. */
   forecast = ''
 
   constructor(
     private readonly device: GPUDevice,
     private readonly limit: number,
-    private readonly fail: (error: Error) => void,
+    maxBufferSize: number,
+    private readonly work: WorkQueue,
     private readonly later: (job: () => void) => void,
-  ) {}
+  ) {
+    this.#largest = Math.floor(maxBufferSize / 4) * 4
+  }
+
+  /** The size of the buffer that `bytes` get. */
+  roundSize(bytes: number): number {
+    return Math.max(bytes, Math.min(roundSize(bytes), this.#largest))
+  }
 
   /** A buffer of at least `bytes`; `op` is named in errors. */
   allocate(bytes: number, op: string): GPUBuffer {
-    const size = roundSize(bytes)
+    const size = this.roundSize(bytes)
     const pooled = this.#pool.get(size)?.pop()
     const { stats } = this
     if (pooled) stats.pooledBytes -= size
-    else this.#check(size, op)
+    else this.require(op, [size])
     const buffer = pooled ?? this.#create(size, op)
     stats.liveBytes += size
     stats.liveBuffers++
@@ -65,11 +78,21 @@ export class Memory {
     return buffer
   }
 
+  /** Throws when buffers of these sizes cannot all be had, before any of them is made. */
+  require(what: string, sizes: readonly number[]): void {
+    const large = sizes.find((size) => size > this.#largest)
+    if (large) throw this.#outOfMemory(what, large, `one buffer of it exceeds this device's maxBufferSize of ${this.#largest}`)
+    const bytes = sizes.reduce((sum, size) => sum + this.roundSize(size), 0)
+    if (this.stats.liveBytes + this.stats.pooledBytes + bytes > this.limit) this.trim()
+    if (this.stats.liveBytes + bytes > this.limit) throw this.#outOfMemory(what, bytes, `memoryLimit is ${this.limit} bytes`)
+  }
+
   /** Takes a buffer back. It is reused by later work, which the queue orders after all earlier work. */
   release(buffer: GPUBuffer): void {
     const { stats } = this
     stats.liveBytes -= buffer.size
     stats.liveBuffers--
+    if (this.#invalid.has(buffer)) return
     if (stats.pooledBytes + buffer.size > Math.min(poolLimit, this.limit / 4)) {
       this.later(() => buffer.destroy())
       return
@@ -104,35 +127,43 @@ export class Memory {
 
   /** Destroys all pooled buffers. */
   trim(): void {
-    for (const shelf of this.#pool.values()) for (const buffer of shelf) this.later(() => buffer.destroy())
+    const unused = [...this.#pool.values()].flat()
     this.#pool.clear()
     this.stats.pooledBytes = 0
-  }
-
-  #check(size: number, op: string): void {
-    const max = this.device.limits.maxBufferSize
-    if (size > max)
-      throw new GpuError(
-        `${op}: needs one buffer of ${size} bytes; this device's maxBufferSize is ${max}: use a smaller batch or a shorter maxLength`,
-      )
-    if (this.stats.liveBytes + this.stats.pooledBytes + size > this.limit) this.trim()
-    if (this.stats.liveBytes + size > this.limit) throw this.#outOfMemory(size, op, `memoryLimit is ${this.limit} bytes`)
+    if (unused.length)
+      this.later(() => {
+        for (const buffer of unused) buffer.destroy()
+      })
   }
 
   #create(size: number, op: string): GPUBuffer {
-    this.device.pushErrorScope('out-of-memory')
-    const buffer = this.device.createBuffer({ label: op, size, usage })
-    this.device.popErrorScope().then(
-      (error) => error && this.fail(this.#outOfMemory(size, op, error.message)),
-      (thrown) => this.fail(asError(thrown)),
+    let buffer: GPUBuffer | undefined
+    return this.work.watch(
+      'out-of-memory',
+      () => (buffer = this.device.createBuffer({ label: op, size, usage })),
+      (message) => {
+        if (buffer) this.#discard(buffer)
+        return this.#outOfMemory(op, size, message.split('\n')[0])
+      },
     )
-    return buffer
   }
 
-  #outOfMemory(size: number, op: string, why: string): OutOfMemoryError {
-    const { liveBytes } = this.stats
+  /** Keeps a buffer that has no memory out of the pool. */
+  #discard(buffer: GPUBuffer): void {
+    this.#invalid.add(buffer)
+    const shelf = this.#pool.get(buffer.size)
+    const at = shelf?.indexOf(buffer) ?? -1
+    if (at < 0) return
+    shelf?.splice(at, 1)
+    this.stats.pooledBytes -= buffer.size
+  }
+
+  #outOfMemory(what: string, bytes: number, why: string): OutOfMemoryError {
+    const { liveBytes, liveBuffers } = this.stats
     const advice = this.forecast || 'use a smaller batch or a shorter maxLength'
-    return new OutOfMemoryError(`${op}: out of memory for ${size} bytes: ${liveBytes} bytes are live; ${why}; ${advice}`)
+    return new OutOfMemoryError(
+      `${what}: out of memory: ${bytes} more bytes were wanted, ${liveBytes} bytes are live in ${liveBuffers} buffers; ${why}; ${advice}`,
+    )
   }
 }
 

@@ -3,7 +3,7 @@ import { asError } from './errors'
 import { keepAlive, noAdapterHint, platformGpu } from './platform.node'
 
 export interface OpenDeviceOptions {
-  /** Node on Linux x64: run on the processor (SwiftShader) where there is no adapter. Default false. */
+  /** Run on the processor where there is no GPU; on Linux x64 Node brings SwiftShader for it. Default false: an error. */
   software?: boolean
   /** Default `high-performance`. */
   powerPreference?: GPUPowerPreference
@@ -15,6 +15,8 @@ export interface OpenDeviceOptions {
   submitBudgetMs?: number
   /** For tests: pretend that the device has no more than this. */
   cap?: Partial<DeviceLimits>
+  /** Gets one line: which adapter computes. Default `console.info`. */
+  log?: (line: string) => void
   /** Called with every error that no call rejects with. */
   onError?: (error: Error) => void
 }
@@ -35,15 +37,19 @@ const wantedLimits = [
  * @throws Error when there is no adapter; it says what to install, and how to ask for the processor.
  */
 export async function openDevice(options: OpenDeviceOptions = {}): Promise<Device> {
-  const { gpu, release } = await platformGpu(options.software ?? false, [])
+  const gpu = await platformGpu(options.software ?? false)
   const adapter = await keepAlive(gpu.requestAdapter({ powerPreference: options.powerPreference ?? 'high-performance' }))
   if (!adapter) throw new Error(`openDevice: no WebGPU adapter was found. ${noAdapterHint}`)
+  const software = isSoftware(adapter)
+  if (software && !options.software)
+    throw new Error(`openDevice: the only WebGPU adapter here is ${describe(adapter)}, and nobody asked for it. ${noAdapterHint}`)
   const features = wanted.filter((f) => adapter.features.has(f) && !options.withhold?.includes(f))
   const requiredLimits = Object.fromEntries(wantedLimits.map((name) => [name, adapter.limits[name]]))
   const device = await keepAlive(adapter.requestDevice({ requiredFeatures: features, requiredLimits })).catch((thrown) => {
     throw new Error(`openDevice: ${describe(adapter)} gave no device: ${asError(thrown).message}`)
   })
-  const software = isSoftware(adapter)
+  const log = options.log ?? console.info
+  log(`condlora: running on ${describe(adapter)}${features.length ? ` with ${features.join(', ')}` : ''}`)
   return new Device(device, {
     limits: capped(device.limits, options.cap),
     adapterName: describe(adapter),
@@ -52,7 +58,6 @@ export async function openDevice(options: OpenDeviceOptions = {}): Promise<Devic
     memoryLimit: options.memoryLimit ?? Number.POSITIVE_INFINITY,
     submitBudgetMs: options.submitBudgetMs ?? (software ? 2000 : 200),
     onError: options.onError,
-    release,
   })
 }
 

@@ -30,6 +30,7 @@ export class Kernels {
   #compile(op: string, source: string, entry: string, constants: Constants | undefined): Kernel {
     const code = preprocess(source, constants)
     const writes = storageBindings(code)
+    this.device.pushErrorScope('validation')
     const layout = this.device.createBindGroupLayout({
       label: op,
       entries: [
@@ -42,13 +43,11 @@ export class Kernels {
       ],
     })
     const module = this.device.createShaderModule({ label: op, code })
+    const pipelineLayout = this.device.createPipelineLayout({ label: op, bindGroupLayouts: [layout] })
+    this.device.popErrorScope().catch(() => {}) // the pipeline's rejection says it, with the compiler's notes
     const start = performance.now()
     const pipeline = this.device
-      .createComputePipelineAsync({
-        label: op,
-        layout: this.device.createPipelineLayout({ label: op, bindGroupLayouts: [layout] }),
-        compute: { module, entryPoint: entry },
-      })
+      .createComputePipelineAsync({ label: op, layout: pipelineLayout, compute: { module, entryPoint: entry } })
       .then(
         (made) => {
           this.compileMs += performance.now() - start

@@ -1,19 +1,14 @@
-export interface PlatformGpu {
-  gpu: GPU
-  release(): void
-}
-
 /** WebGPU in a page or worker: `navigator.gpu`. The browser alone decides about software adapters. */
-export async function platformGpu(_software: boolean, _toggles: string[]): Promise<PlatformGpu> {
+export async function platformGpu(_software: boolean, _toggles: string[] = []): Promise<GPU> {
   const gpu = globalThis.navigator?.gpu
   if (!gpu) throw new Error(`openDevice: this browser offers no WebGPU here. ${noAdapterHint}`)
-  return { gpu, release: () => {} }
+  return gpu
 }
 
 /** What to tell a user of this platform who has no adapter. */
 export const noAdapterHint =
   'Use Chrome or Edge 113+, Safari 26+ or Firefox 141+ on a secure page (https or localhost); on Linux start Chrome with ' +
-  '--enable-unsafe-webgpu --enable-features=Vulkan.'
+  '--enable-unsafe-webgpu --enable-features=Vulkan. To run on the processor instead, ask for it: openDevice({ software: true }).'
 
 /** Pages live on by themselves. */
 export function keepAlive<T>(promise: Promise<T>): Promise<T> {

@@ -1,28 +1,31 @@
 import { create, globals } from 'webgpu'
-import { loadSoftwareAdapter } from './software.node'
+import { loadSoftwareAdapter, vulkanIsMissing } from './software.node'
 
-export interface PlatformGpu {
-  gpu: GPU
-  /** Stops holding the instance; Node only. */
-  release(): void
-}
-
-// Dawn crashes when its instance is garbage-collected before its devices: keep each for the life of its device.
-const instances = new Set<GPU>()
+// Dawn crashes when an instance is garbage-collected before everything that was ever asked of it has ended, which nobody
+// can see from here: one instance serves all devices and is kept for the life of the process. By toggles.
+const instances = new Map<string, GPU>()
+const retired: GPU[] = []
 
 /**
  * WebGPU in Node: Dawn by npm `webgpu`. With `software`, a machine that has no adapter gets SwiftShader.
  * @param toggles Dawn toggles, e.g. `enable-dawn-features=allow_unsafe_apis`
  */
-export async function platformGpu(software: boolean, toggles: string[]): Promise<PlatformGpu> {
+export async function platformGpu(software: boolean, toggles: string[] = []): Promise<GPU> {
+  const key = toggles.join()
+  if (software && !instances.size && vulkanIsMissing()) await loadSoftwareAdapter()
+  const known = instances.get(key) ?? make(toggles)
+  instances.set(key, known)
+  if (!software || (await keepAlive(known.requestAdapter()))) return known
+  await loadSoftwareAdapter()
+  const fresh = make(toggles) // an instance finds only what was there before it
+  retired.push(known)
+  instances.set(key, fresh)
+  return fresh
+}
+
+function make(toggles: string[]): GPU {
   Object.assign(globalThis, globals)
-  let gpu = create(toggles)
-  if (!(await gpu.requestAdapter()) && software) {
-    await loadSoftwareAdapter()
-    gpu = create(toggles)
-  }
-  instances.add(gpu)
-  return { gpu, release: () => instances.delete(gpu) }
+  return create(toggles)
 }
 
 /** What to tell a user of this platform who has no adapter. */

@@ -1,7 +1,8 @@
-import { type Command, type Launch, UniformBlock } from './commands'
+import type { Command, Launch } from './commands'
 import type { Device } from './device'
 import { GpuError } from './errors'
-import { type Memory, roundSize, type Storage } from './memory'
+import type { Memory, Storage } from './memory'
+import { plan } from './plan'
 
 /** Buffers that the recordings of a device share: they run one after the other and keep nothing between replays. */
 export class Arena {
@@ -18,12 +19,24 @@ export class Arena {
     for (const buffer of this.buffers.splice(0)) this.memory.release(buffer)
   }
 
-  add(size: number, op: string): GPUBuffer {
-    const buffer = this.memory.allocate(size, op)
-    this.buffers.push(buffer)
-    return buffer
+  add(size: number, op: string): void {
+    this.buffers.push(this.memory.allocate(size, op))
   }
 }
+
+/** What a recording must give back, apart from it, so that a forgotten recording gives it back too. */
+interface Holdings {
+  device: Device
+  uniforms: GPUBuffer | null
+}
+
+function release({ device, uniforms }: Holdings): void {
+  device.arena.leave()
+  // After the replays that were asked for: they may still wait their turn.
+  if (uniforms) device.later(() => uniforms.destroy())
+}
+
+const forgotten = new FinalizationRegistry(release)
 
 /**
  * A list of dispatches that is run again and again. While it is made, storages are planned: a size, a first and a last
@@ -32,56 +45,75 @@ export class Arena {
 export class Recording {
   readonly commands: Command[] = []
   #launches: Launch[] = []
-  #uniforms: GPUBuffer | null = null
+  #holdings: Holdings | null = null
   #kept: Storage[] = []
+  /** Memory from outside that the list uses, and what is read after it. */
+  #pinned: Storage[] = []
   #placed = new Map<Storage, { storage: Storage; offset: number }>()
-  #inArena = false
   disposed = false
 
   constructor(
     readonly name: string,
-    private readonly device: Device,
+    readonly device: Device,
   ) {}
 
   add(command: Command): void {
     this.commands.push(command)
   }
 
-  /** Lets `planned`, made in this recording, live at a place of pinned memory instead of in the arena. */
+  /** Lets `planned`, made in this recording, live at a place (in bytes) of pinned memory instead of in the arena. */
   place(planned: Storage, storage: Storage, offset: number): void {
-    if (planned.buffer || this.#placed.has(planned)) throw new GpuError(`place: the tensor made by ${planned.madeBy} already has a place`)
+    if (!this.canPlace(planned)) throw new GpuError(`place: the tensor made by ${planned.madeBy} already has a place`)
+    const align = this.device.limits.minStorageBufferOffsetAlignment
+    if (offset % align || offset + planned.size > storage.size)
+      throw new GpuError(
+        `place: the tensor made by ${planned.madeBy} (${planned.size} bytes): wanted an offset that is a multiple of ${align} and a place inside ${storage.size} bytes, got offset ${offset}`,
+      )
     this.#placed.set(planned, { storage, offset })
   }
 
   /** True when `storage` was made in this recording and can still be placed. */
   canPlace(storage: Storage): boolean {
-    return !storage.buffer && !this.#placed.has(storage)
+    return storage.home === this && !storage.buffer && !this.#placed.has(storage)
   }
 
   async finish(keep: Storage[]): Promise<void> {
-    for (const storage of keep)
-      if (!storage.buffer && !this.#placed.has(storage)) {
-        storage.buffer = this.device.memory.allocate(storage.size, storage.madeBy)
-        this.#kept.push(storage)
-      }
     this.#bindPlaced()
-    this.device.arena.enter()
-    this.#inArena = true
-    plan(this.commands, this.device.arena)
-    const block = new UniformBlock()
-    const { gpu } = this.device
-    gpu.pushErrorScope('validation')
-    const made = await settled(
-      this.device.prepare(this.commands, block, () => {
-        this.#uniforms = gpu.createBuffer({ label: this.name, size: Math.max(256, block.bytes.byteLength), usage: 0x40 | 0x8 })
-        return this.#uniforms
-      }),
+    this.#allocate(keep)
+    this.#pinned = [...new Set(this.commands.flatMap((c) => c.bindings.map((b) => b.storage)))].filter((s) => s.buffer)
+    const holdings = this.#holdings as Holdings
+    this.#launches = await this.device.prepare(this.commands, (bytes) => {
+      const { gpu } = this.device
+      holdings.uniforms = gpu.createBuffer({ label: this.name, size: Math.max(256, bytes.byteLength), usage: 0x40 | 0x8 })
+      gpu.queue.writeBuffer(holdings.uniforms, 0, bytes)
+      return holdings.uniforms
+    })
+  }
+
+  /** Plans, checks that all of it can be had, and only then allocates. */
+  #allocate(keep: Storage[]): void {
+    const { memory, arena } = this.device
+    const kept = new Set(keep.filter((s) => !s.buffer && !this.#placed.has(s)))
+    for (const { home, madeBy } of kept)
+      if (home !== this) throw new GpuError(`record '${this.name}': the tensor made by ${madeBy} was not made in this recording`)
+    const others = this.commands.map((c) => ({ ...c, bindings: c.bindings.filter((b) => !kept.has(b.storage)) }))
+    const { places, added } = plan(
+      others,
+      arena.buffers.map((b) => b.size),
+      (bytes) => memory.roundSize(bytes),
     )
-    const invalid = await gpu.popErrorScope()
-    if ('error' in made) throw made.error
-    if (invalid) throw new GpuError(`${this.name}: ${invalid.message}`)
-    this.#launches = made.value
-    if (this.#uniforms) gpu.queue.writeBuffer(this.#uniforms, 0, block.bytes)
+    memory.require(`the recording '${this.name}'`, [...added.map((a) => a.size), ...[...kept].map((s) => s.size)])
+    for (const storage of kept) {
+      storage.buffer = memory.allocate(storage.size, storage.madeBy)
+      memory.collect(storage) // lives as long as the recording or the tensor
+      this.#kept.push(storage)
+    }
+    arena.enter()
+    this.#holdings = { device: this.device, uniforms: null }
+    forgotten.register(this, this.#holdings, this)
+    for (const { size, op } of added) arena.add(size, op)
+    for (const { bindings } of this.commands)
+      for (const b of bindings) b.buffer = places.has(b.storage) ? arena.buffers[places.get(b.storage) as number] : undefined
   }
 
   #bindPlaced(): void {
@@ -93,61 +125,45 @@ export class Recording {
   }
 
   /** Runs the list again; resolves when it is handed to the device, which may be before it is done. */
-  async replay(): Promise<void> {
+  replay(): Promise<void> {
+    return replayAll([this])
+  }
+
+  /** The list, after a check that all it uses is still there. */
+  ready(): readonly Launch[] {
     if (this.disposed) throw new GpuError(`replay: the recording '${this.name}' was disposed`)
-    await this.device.replay(this.#launches)
+    const dead = this.#pinned.find((s) => s.dead)
+    if (dead) throw new GpuError(`replay: '${this.name}' uses a tensor made by ${dead.madeBy} after its memory was given back`)
+    return this.#launches
   }
 
   get launches(): number {
     return this.#launches.length
   }
 
-  /** Frees what the recording holds, its kept results too. */
+  /** Frees what the recording holds, its kept results too. Harmless when called twice. */
   dispose(): void {
     if (this.disposed) return
     this.disposed = true
     for (const storage of this.#kept) this.device.free(storage)
-    this.#uniforms?.destroy()
-    if (this.#inArena) this.device.arena.leave()
+    forgotten.unregister(this)
+    if (this.#holdings) release(this.#holdings)
     this.#launches = []
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose()
   }
 }
 
-/** The outcome of `work`, without throwing: an error scope must be popped either way. */
-const settled = <T>(work: Promise<T>): Promise<{ value: T } | { error: unknown }> =>
-  work.then(
-    (value) => ({ value }),
-    (error: unknown) => ({ error }),
+/** Replays several recordings of one device as one list: in as few submits as the time budget asks for. */
+export async function replayAll(recordings: readonly Recording[]): Promise<void> {
+  if (!recordings.length) return
+  const [{ device }] = recordings
+  if (recordings.some((r) => r.device !== device)) throw new GpuError('replayAll: the recordings belong to different devices')
+  const name = recordings.map((r) => r.name).join(' + ')
+  await device.replay(
+    recordings.flatMap((r) => r.ready()),
+    name,
   )
-
-/** Gives each planned storage a buffer from its first to its last use: best fit among the free ones of the arena. */
-function plan(commands: Command[], arena: Arena): void {
-  const last = new Map<Storage, number>()
-  commands.forEach((c, i) => {
-    for (const { storage } of c.bindings) if (!storage.buffer) last.set(storage, i)
-  })
-  const free = [...arena.buffers]
-  const taken = new Map<Storage, GPUBuffer>()
-  commands.forEach((c, i) => {
-    for (const { storage } of c.bindings) {
-      if (storage.buffer || taken.has(storage)) continue
-      const size = roundSize(storage.size)
-      let best = -1
-      free.forEach((b, j) => {
-        if (b.size >= size && b.size <= 2 * size && (best < 0 || b.size < free[best].size)) best = j
-      })
-      taken.set(storage, best >= 0 ? free.splice(best, 1)[0] : arena.add(storage.size, storage.madeBy))
-    }
-    for (const { storage } of c.bindings) {
-      const buffer = taken.get(storage)
-      if (!buffer || last.get(storage) !== i || free.includes(buffer)) continue
-      free.push(buffer)
-    }
-  })
-  for (const c of commands) for (const b of c.bindings) b.buffer = taken.get(b.storage)
-}
-
-/** Replays several recordings as one list. */
-export async function replayAll(recordings: Recording[]): Promise<void> {
-  for (const recording of recordings) await recording.replay()
 }

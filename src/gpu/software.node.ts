@@ -14,7 +14,7 @@ const help =
  * `CONDLORA_VULKAN=<libvulkan.so.1>` together with `VK_DRIVER_FILES` names another loader and driver instead.
  */
 export async function loadSoftwareAdapter(): Promise<void> {
-  const own = process.env.CONDLORA_VULKAN
+  const own = process.env.CONDLORA_VULKAN || undefined
   const loader = own ?? join(await unpacked(), 'libvulkan.so.1')
   if (!own) {
     const icd = join(dirname(loader), 'vk_swiftshader_icd.json')
@@ -28,6 +28,17 @@ export async function loadSoftwareAdapter(): Promise<void> {
     // A plain library is no Node addon: it says so after it was loaded.
     if (!String(thrown).includes('did not self-register')) throw new Error(`openDevice: cannot load ${loader}: ${String(thrown)}. ${help}`)
   }
+}
+
+/** Linux without a Vulkan loader: there can be no adapter, and Dawn would print a warning at the attempt. */
+export function vulkanIsMissing(): boolean {
+  if (process.platform !== 'linux') return false
+  try {
+    process.dlopen({ exports: {} } as NodeJS.Module, 'libvulkan.so.1', constants.dlopen.RTLD_LAZY)
+  } catch (thrown) {
+    return String(thrown).includes('cannot open shared object file')
+  }
+  return false
 }
 
 async function unpacked(): Promise<string> {

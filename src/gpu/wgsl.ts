@@ -49,8 +49,11 @@ function choose(lines: string[], values: Map<string, string>): string[] {
   for (const line of lines) {
     const [word, ...rest] = line.trim().split(/\s+/)
     if (word === '#if') stack.push(holds(rest.join(' '), values))
-    else if (word === '#else') stack.push(!stack.pop())
-    else if (word === '#endif') {
+    else if (word === '#else') {
+      const truth = stack.pop()
+      if (truth === undefined) throw new Error('wgsl: #else without #if')
+      stack.push(!truth)
+    } else if (word === '#endif') {
       if (stack.pop() === undefined) throw new Error('wgsl: #endif without #if')
     } else if (stack.every(Boolean)) out.push(line)
   }
@@ -66,8 +69,9 @@ function unroll(lines: string[], values: Map<string, string>): string[] {
       continue
     }
     const head = loop.exec(lines[at + 1] ?? '')
-    if (!head) throw new Error(`wgsl: #unroll wants 'for (var i = 0u; i < N; i++) {' in the next line, got '${lines[at + 1]}'`)
+    if (!head) throw new Error(`wgsl: #unroll wants 'for (var i = 0u; i < N; i++) {' in the next line, got '${lines[at + 1]?.trim()}'`)
     const count = number(values.get(head[2]) ?? head[2])
+    if (Number.isNaN(count)) throw new Error(`wgsl: #unroll: ${head[2]} is no constant of this shader`)
     const end = closing(lines, at + 1)
     const body = unroll(lines.slice(at + 2, end), values)
     for (let i = 0; i < count; i++) out.push(`{ const ${head[1]} = ${i}u;`, ...body, '}')

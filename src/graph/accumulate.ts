@@ -1,12 +1,10 @@
 import shader from '../../shaders/elementwise.wgsl'
 import { f32 } from '../gpu'
-import { rowRanges } from './ranges'
+import { cellsOf, rowRanges } from './ranges'
 import { Tensor } from './tensor'
 
 /** What elementwise.wgsl does to an element: the names of its FORMs, in order. */
 const forms = ['add', 'sub', 'mul', 'scale', 'fill', 'copy', 'addTo'] as const
-
-const group = 256
 
 /**
  * out = a FORM b element by element, or FORM(a, scalar); addTo: out += a. Where b is smaller it is one row, repeated: its size is the
@@ -17,14 +15,16 @@ export function elementwise(op: string, form: (typeof forms)[number], out: Tenso
   const period = inputs[1]?.size ?? out.size
   const broadcast = period < out.size
   const row = broadcast ? period : 1
+  const { width, perGroup, constants: cells } = cellsOf(device, broadcast ? row : out.size)
+  const constants = { ...cells, FORM: forms.indexOf(form), BROADCAST: broadcast }
   for (const { start, count } of rowRanges(device, op, out.size / row, row * 4))
     device.run({
       op,
       shader,
-      constants: { FORM: forms.indexOf(form), BROADCAST: broadcast },
+      constants,
       bind: [out, ...inputs].map((t) => (t.size < out.size ? t.bind() : t.bind(start * row, count * row))),
-      words: [count * row, f32(scalar), period],
-      groups: Math.ceil((count * row) / group),
+      words: [(count * row) / width, f32(scalar), period / width],
+      groups: Math.ceil((count * row) / perGroup),
       flops: count * row,
     })
   return out

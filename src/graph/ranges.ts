@@ -21,4 +21,17 @@ export function rowRanges(device: Device, op: string, rows: number, ...rowBytes:
   return Array.from({ length: Math.ceil(rows / count) }, (_, i) => ({ start: i * count, count: Math.min(count, rows - i * count) }))
 }
 
+/**
+ * How element-by-element kernels read `count` numbers: vec4s where it is a multiple of 4, and on software adapters, where
+ * starting a thread costs more than its work, several of them a thread. `perGroup`: numbers for a group of 64 threads.
+ */
+export function cellsOf(
+  device: Device,
+  count: number,
+): { width: number; perGroup: number; constants: { Cell: string; PER_THREAD: number } } {
+  const width = count % 4 ? 1 : 4
+  const PER_THREAD = device.software ? 4 : 4 / width
+  return { width, perGroup: 64 * width * PER_THREAD, constants: { Cell: width === 4 ? 'vec4f' : 'f32', PER_THREAD } }
+}
+
 const gcd = (a: number, b: number): number => (b ? gcd(b, a % b) : a)

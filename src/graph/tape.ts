@@ -1,5 +1,5 @@
-import { accumulate, ones } from './accumulate'
-import type { Node, Tensor } from './tensor'
+import { accumulate, elementwise, ones } from './accumulate'
+import { type Node, Tensor } from './tensor'
 
 let enabled = true
 
@@ -25,7 +25,7 @@ export function tape(op: string, inputs: Tensor[], output: Tensor, rule: Node['b
 
 /**
  * Reverse-mode differentiation: visits the graph from `root` in reverse topological order and adds up each tensor's
- * gradient before handing it on. Leaves keep theirs in `.grad`.
+ * gradient before handing it on. Leaves keep theirs in `.grad`, in memory of its own.
  */
 export function backward(root: Tensor, seed?: Tensor): void {
   if (!root.requiresGrad) throw new Error('backward: no input of this tensor requires a gradient')
@@ -38,15 +38,21 @@ export function backward(root: Tensor, seed?: Tensor): void {
 export function backwardAll(seeds: [Tensor, Tensor][]): void {
   noGrad(() => {
     const grads = new Map<Tensor, Tensor>()
-    const give = (to: Tensor, gradient: Tensor) => grads.set(to, sum(grads.get(to), gradient))
+    const give = (to: Tensor, gradient: Tensor) => {
+      const before = grads.get(to)
+      grads.set(to, before ? accumulate(before, gradient) : gradient)
+    }
     for (const [root, seed] of seeds) give(root, seed)
+    // A rule may hand one tensor to several inputs, and the seed is the caller's.
+    const owned = seeds.map(([, seed]) => seed)
     for (const tensor of reverseOrder(seeds.map(([root]) => root))) {
       const gradient = grads.get(tensor)
       if (!gradient) continue
       grads.delete(tensor)
       const { node } = tensor
       if (!node) {
-        tensor.grad = sum(tensor.grad, gradient)
+        tensor.grad = tensor.grad || owned.some((other) => overlap(other, gradient)) ? added(tensor.grad, gradient) : gradient
+        owned.push(tensor.grad)
         continue
       }
       const needs = node.inputs.map((t) => t.requiresGrad)
@@ -57,8 +63,14 @@ export function backwardAll(seeds: [Tensor, Tensor][]): void {
   })
 }
 
-function sum(before: Tensor | null | undefined, more: Tensor): Tensor {
-  return before ? accumulate(before, more) : more
+function overlap(a: Tensor, b: Tensor): boolean {
+  return a.storage === b.storage && a.offset < b.offset + b.size && b.offset < a.offset + a.size
+}
+
+/** before + more, or a copy of more, in new memory. */
+function added(before: Tensor | null, more: Tensor): Tensor {
+  if (before) return accumulate(before, more)
+  return elementwise('gradient', 'copy', Tensor.empty(more.device, more.shape, 'gradient'), [more])
 }
 
 function reverseOrder(roots: Tensor[]): Tensor[] {

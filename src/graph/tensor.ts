@@ -1,5 +1,6 @@
 import { type Binding, type Device, GpuError, type Storage } from '../gpu'
-import { backward } from './tape'
+import { elementwise } from './accumulate'
+import { backward, tape } from './tape'
 
 export type DType = 'f32' | 'u32' | 'i32'
 
@@ -85,11 +86,16 @@ export class Tensor {
     backward(this, seed)
   }
 
-  /** The same memory under another shape (`offset` in elements from this tensor's first). Gradients do not flow through. */
+  /**
+   * The same memory under another shape (`offset` in elements from this tensor's first).
+   * Backward: dx = dy in x's shape; where the view is a part, 0 elsewhere.
+   */
   view(shape: readonly number[], offset = 0): Tensor {
+    checkShape(shape, 'view')
     const size = shape.reduce((n, d) => n * d, 1)
-    if (offset + size > this.size) throw new TypeError(`view: [${shape}] at ${offset} does not fit into [${this.shape}]`)
-    return new Tensor(this.device, this.storage, shape, this.dtype, this.offset + offset)
+    if (!(offset >= 0 && offset + size <= this.size)) throw new TypeError(`view: [${shape}] at ${offset} does not fit into [${this.shape}]`)
+    const view = new Tensor(this.device, this.storage, shape, this.dtype, this.offset + offset)
+    return tape('view', [this], view, (dy) => [size === this.size ? dy.view(this.shape) : padded(dy, this.shape, offset)])
   }
 
   /** `count` elements from `start` as a binding. The start must lie at the device's storage alignment. */
@@ -119,6 +125,13 @@ export class Tensor {
   private async bytes(): Promise<ArrayBuffer> {
     return this.device.read(this.storage, this.offset * 4, Math.max(4, this.size * 4)).then((b) => b.slice(0, this.size * 4))
   }
+}
+
+/** Zeros in `shape`, with `part` from element `offset` on. */
+function padded(part: Tensor, shape: readonly number[], offset: number): Tensor {
+  const out = elementwise('view.backward', 'fill', Tensor.empty(part.device, shape, 'view.backward'), [], 0)
+  elementwise('view.backward', 'copy', out.view(part.shape, offset), [part])
+  return out
 }
 
 function toTyped(data: ArrayLike<number>, dtype: DType): Float32Array<ArrayBuffer> | Int32Array<ArrayBuffer> | Uint32Array<ArrayBuffer> {

@@ -1,5 +1,5 @@
 import shader from '../../shaders/activation.wgsl'
-import { rowRanges, Tensor, tape } from '../graph'
+import { cellsOf, rowRanges, Tensor, tape } from '../graph'
 
 /** The functions of activation.wgsl, in the order of its FORMs. */
 const forms = ['gelu', 'geluTanh', 'tanh', 'relu'] as const
@@ -13,10 +13,9 @@ export function activation(form: (typeof forms)[number], x: Tensor): Tensor {
 function run(op: string, inputs: Tensor[]): Tensor {
   const [x] = inputs
   const out = Tensor.empty(x.device, x.shape, op)
-  // vec4s where the number of elements is a multiple of 4.
-  const width = x.size % 4 ? 1 : 4
+  const { width, perGroup, constants: cells } = cellsOf(x.device, x.size)
   const FORM = forms.indexOf(op.split('.')[0] as (typeof forms)[number])
-  const constants = { FORM, BACKWARD: inputs.length > 1, Cell: width === 4 ? 'vec4f' : 'f32', PER_THREAD: 4 / width }
+  const constants = { ...cells, FORM, BACKWARD: inputs.length > 1 }
   for (const { start, count } of rowRanges(x.device, op, x.size, 4))
     x.device.run({
       op,
@@ -24,7 +23,7 @@ function run(op: string, inputs: Tensor[]): Tensor {
       constants,
       bind: [out, ...inputs].map((t) => t.bind(start, count)),
       words: [count / width],
-      groups: Math.ceil(count / 256),
+      groups: Math.ceil(count / perGroup),
       flops: 30 * count,
     })
   return out

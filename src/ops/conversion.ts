@@ -1,7 +1,7 @@
 import shader from '../../shaders/conversion.wgsl'
 import { complain, type Word } from '../gpu'
 import { Tensor, tape } from '../graph'
-import { sumRows } from './sum_rows'
+import { roomInRows, sumParts, sumRows } from './sum_rows'
 
 /** How A comes from W0: `code` as the authors' program (Θa·W0ᵀ, square W0), `rectangular` Θa·W0, any shape. */
 export type ConversionForm = 'code' | 'rectangular'
@@ -26,7 +26,7 @@ export function packedLayout(layers: number, r: number, outputs: number, inputs:
 
 /**
  * The shared conversion layer (Kim et al. 2024, eqs. 5 and 6): A and B of every layer from its frozen weight and one
- * pair (Θa, Θb), in one dispatch per stack that lies together in memory.
+ * pair (Θa, Θb), in one dispatch per stack that lies together in memory; backward takes one more for the sum over layers.
  *
  * @param weights W0 of each layer, [out, in]; views of one stack are read in place
  * @param thetaA [r, in] (`code`) or [r, out] (`rectangular`)
@@ -65,24 +65,31 @@ function convertBackward(
   s: Shape,
   at: PackedLayout,
 ) {
-  const { device } = gradient
-  const [sizeA, sizeB] = [align(thetaA.size), align(thetaB.size)]
-  const partA = Tensor.empty(device, [weights.length, sizeA], 'conversion.dtheta')
-  const partB = Tensor.empty(device, [weights.length, sizeB], 'conversion.dtheta')
+  // [2, layers, size]: dΘa of each layer, then dΘb of each layer, in rows of one length so that one dispatch sums both.
+  const layers = weights.length
+  const size = align(Math.max(thetaA.size, thetaB.size))
+  const part = Tensor.empty(gradient.device, [2, layers, size], 'conversion.dtheta')
   const code = form === 'code'
   run('conversion.dtheta', weights, s, [
     {
       columns: code,
       t: { tensor: gradient, at: 0, layer: at.strideA, j: code ? s.outputs : s.inputs, k: 1 },
-      o: { tensor: partA, at: 0, layer: sizeA, n: 1, j: thetaA.shape[1] },
+      o: { tensor: part, at: 0, layer: size, n: 1, j: thetaA.shape[1] },
     },
     {
       columns: true,
       t: { tensor: gradient, at: at.startB, layer: at.strideB, j: 1, k: s.r },
-      o: { tensor: partB, at: 0, layer: sizeB, n: 1, j: s.inputs },
+      o: { tensor: part, at: layers * size, layer: size, n: 1, j: s.inputs },
     },
   ])
-  return [sumRows('conversion.sum', partA, sizeA).view(thetaA.shape), sumRows('conversion.sum', partB, sizeB).view(thetaB.shape)]
+  return sumLayers(part, layers, size).map((sum, i) => sum.view([thetaA, thetaB][i].shape))
+}
+
+function sumLayers(part: Tensor, layers: number, size: number): Tensor[] {
+  const op = 'conversion.sum'
+  if (layers > roomInRows(part.device, op, size)) return [0, 1].map((i) => sumRows(op, part.view([layers, size], i * layers * size), size))
+  const sums = sumParts(op, part, size, layers)
+  return [0, 1].map((i) => sums.view([size], i * size))
 }
 
 interface Operand {
@@ -111,7 +118,7 @@ interface Part {
 function run(op: string, weights: Tensor[], { r, outputs, inputs }: Shape, jobs: [Job, Job]): void {
   const { device } = weights[0]
   const lanes = device.software ? 1 : 16
-  for (const part of parts(weights, outputs, inputs)) {
+  for (const part of parts(weights, outputs, inputs, widest(jobs))) {
     const w = weights[part.first].bindLoose(part.row * inputs, (part.count - 1) * part.stride + part.rows * inputs)
     const bound = jobs.map((job) => place(job, part, r, job.columns ? inputs : part.rows, job.columns ? part.rows : inputs))
     const chunks = Math.ceil(r / 8)
@@ -141,8 +148,10 @@ function place({ columns, t, o }: Job, part: Part, r: number, kept: number, cont
   }
 }
 
-/** Layers that lie evenly spaced in one storage go together, as many as fit a binding; a larger layer is cut by rows. */
-function parts(weights: Tensor[], outputs: number, inputs: number): Part[] {
+const widest = (jobs: Job[]) => Math.max(...jobs.flatMap(({ t, o }) => [t.layer, o.layer]))
+
+/** Layers that lie evenly spaced in one storage go together, as many as fit a binding (with their A and B, `layerStride` apart); a larger layer is cut by rows. */
+function parts(weights: Tensor[], outputs: number, inputs: number, layerStride: number): Part[] {
   const { maxStorageBufferBindingSize: max, minStorageBufferOffsetAlignment: alignment } = weights[0].device.limits
   const room = Math.floor((max - alignment) / 4)
   const found: Part[] = []
@@ -153,7 +162,8 @@ function parts(weights: Tensor[], outputs: number, inputs: number): Part[] {
       stride > 0 &&
       weights[first + count]?.storage === weights[first].storage &&
       weights[first + count].offset === weights[first].offset + count * stride &&
-      count * stride + outputs * inputs <= room
+      count * stride + outputs * inputs <= room &&
+      (count + 1) * layerStride <= room
     while (fits()) count++
     const rows = Math.min(outputs, Math.max(1, Math.floor(room / inputs)))
     for (let row = 0; row < outputs; row += rows) found.push({ first, count, stride, row, rows: Math.min(rows, outputs - row) })

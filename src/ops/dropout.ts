@@ -24,14 +24,17 @@ export function dropout(x: Tensor, p: number, rng: DropoutRng): Tensor {
 /** The dispatch, without the tape. */
 export function dropoutForward(op: string, x: Tensor, p: number, { state, stream }: DropoutRng): Tensor {
   const y = Tensor.empty(x.device, x.shape, op)
+  const WIDE = x.size % 4 === 0
+  const PER_THREAD = x.device.software ? 4 : 1
   for (const { start, count } of rowRanges(x.device, op, Math.ceil(x.size / 8), 32)) {
     const elements = Math.min(count * 8, x.size - start * 8)
     x.device.run({
       op,
       shader,
+      constants: { WIDE, Cell: WIDE ? 'vec4f' : 'f32', PER_THREAD },
       bind: [y.bind(start * 8, elements), x.bind(start * 8, elements), state.bind()],
       words: [elements, Math.round(p * 65536), stream, start, f32(1 / (1 - p))],
-      groups: Math.ceil(count / 64),
+      groups: Math.ceil(count / (64 * PER_THREAD)),
       flops: 60 * elements,
     })
   }

@@ -24,6 +24,8 @@ export interface LowRank {
 export function loraLinear(x: Tensor, weight: Tensor, bias: Tensor | null, { A, B, scaling, input = x }: LowRank): Tensor {
   const [outputs, inputs] = weight.shape
   const [r] = A.shape
+  if (x.shape.at(-1) !== inputs) complain('loraLinear', 'the last dimension of x', `${inputs}`, `[${x.shape}]`)
+  if (`${input.shape}` !== `${x.shape}`) complain('loraLinear', 'input', `[${x.shape}]`, `[${input.shape}]`)
   if (A.shape.length !== 2 || A.shape[1] !== inputs) complain('loraLinear', 'A', `[r, ${inputs}]`, `[${A.shape}]`)
   if (`${B.shape}` !== `${[outputs, r]}`) complain('loraLinear', 'B', `[${outputs}, ${r}]`, `[${B.shape}]`)
   const rows = x.size / inputs
@@ -48,7 +50,8 @@ export function loraLinear(x: Tensor, weight: Tensor, bias: Tensor | null, { A, 
   const tensors = [x, weight, A, B, input, ...(bias ? [bias] : [])]
   return tape('loraLinear', tensors, y, (dy, [needX, needW, needA, needB, needInput, needBias]) => {
     const dh = Tensor.empty(x.device, [rows, r], 'lora.dh')
-    gemm({ op: 'lora.dh', a: rowsOf(dy, outputs), b: rowsOf(B, r), c: rowsOf(dh, r), m: rows, n: r, k: outputs, alpha: scaling })
+    if (needA || needInput)
+      gemm({ op: 'lora.dh', a: rowsOf(dy, outputs), b: rowsOf(B, r), c: rowsOf(dh, r), m: rows, n: r, k: outputs, alpha: scaling })
     const back = (to: Tensor, accumulate: boolean) =>
       gemm({ op: 'lora.dx', a: rowsOf(dh, r), b: rowsOf(A, inputs), c: rowsOf(to, inputs), m: rows, n: inputs, k: r, accumulate })
     const dx = needX ? Tensor.empty(x.device, x.shape, 'lora.dx') : null

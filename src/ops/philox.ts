@@ -7,15 +7,28 @@ export function philox4x32(counter: readonly number[], key: readonly number[]): 
   let [c0, c1, c2, c3] = counter
   let [k0, k1] = key
   for (let round = 0; round < 10; round++) {
-    const p0 = BigInt(c0 >>> 0) * 0xd2511f53n
-    const p1 = BigInt(c2 >>> 0) * 0xcd9e8d57n
-    const [hi0, lo0] = [Number(p0 >> 32n), Number(p0 & 0xffffffffn)]
-    const [hi1, lo1] = [Number(p1 >> 32n), Number(p1 & 0xffffffffn)]
-    ;[c0, c1, c2, c3] = [(hi1 ^ c1 ^ k0) >>> 0, lo1, (hi0 ^ c3 ^ k1) >>> 0, lo0]
-    k0 = (k0 + 0x9e3779b9) >>> 0
-    k1 = (k1 + 0xbb67ae85) >>> 0
+    const hi0 = highHalf(c0, 0xd2511f53)
+    const hi1 = highHalf(c2, 0xcd9e8d57)
+    const [lo0, lo1] = [Math.imul(c0, 0xd2511f53), Math.imul(c2, 0xcd9e8d57)]
+    c0 = hi1 ^ c1 ^ k0
+    c1 = lo1
+    c2 = hi0 ^ c3 ^ k1
+    c3 = lo0
+    k0 = (k0 + 0x9e3779b9) | 0
+    k1 = (k1 + 0xbb67ae85) | 0
   }
-  return [c0 >>> 0, c1, c2 >>> 0, c3]
+  return [c0 >>> 0, c1 >>> 0, c2 >>> 0, c3 >>> 0]
+}
+
+/** The upper 32 bits of a 32 × 32 product, from 16-bit halves: no partial sum reaches 2³². */
+function highHalf(a: number, b: number): number {
+  const al = a & 0xffff
+  const ah = a >>> 16
+  const bl = b & 0xffff
+  const bh = b >>> 16
+  const mid = ah * bl + ((al * bl) >>> 16)
+  const low = al * bh + (mid & 0xffff)
+  return ah * bh + (mid >>> 16) + (low >>> 16)
 }
 
 /** A stream of random numbers: same seed, same numbers, everywhere. Used for initial weights and data order. */

@@ -12,11 +12,18 @@ export function sumRows(op: string, x: Tensor, columns: number): Tensor {
   const { device } = x
   const rows = x.size / columns
   if (rows === 0) return elementwise(op, 'fill', Tensor.empty(device, [columns], op), [], 0)
-  const room = roomInRows(device, op, columns)
-  const perPart = Math.min(mostPerPart, room)
+  const perPart = Math.min(mostPerPart, roomInRows(device, op, columns))
+  const out = sumParts(op, x, columns, perPart)
+  return out.size === columns ? out.view([columns]) : sumRows(op, out, columns)
+}
+
+/** Sums of every `perPart` consecutive rows (the last part may have fewer), each in order: x [.., columns] to [parts, columns]. */
+export function sumParts(op: string, x: Tensor, columns: number, perPart: number): Tensor {
+  const { device } = x
+  const rows = x.size / columns
   const parts = Math.ceil(rows / perPart)
   const out = Tensor.empty(device, [parts, columns], op)
-  const step = Math.floor(room / perPart)
+  const step = Math.floor(roomInRows(device, op, columns) / perPart)
   for (let part = 0; part < parts; part += step) {
     const some = Math.min(step, parts - part)
     const count = Math.min(some * perPart, rows - part * perPart)
@@ -32,11 +39,11 @@ export function sumRows(op: string, x: Tensor, columns: number): Tensor {
       flops: count * columns,
     })
   }
-  return parts === 1 ? out.view([columns]) : sumRows(op, out, columns)
+  return out
 }
 
 /** How many rows one binding holds, wherever they begin. */
-function roomInRows(device: Device, op: string, columns: number): number {
+export function roomInRows(device: Device, op: string, columns: number): number {
   const { maxStorageBufferBindingSize: max, minStorageBufferOffsetAlignment: align } = device.limits
   const room = Math.floor((max - align) / (columns * 4))
   if (room < 2) throw new GpuError(`${op}: two rows of ${columns * 4} bytes exceed this device's binding of ${max} bytes`)

@@ -1,4 +1,4 @@
-import type { Tensor } from '../graph'
+import { noGrad, type Tensor } from '../graph'
 import type { FlatParameters, ParameterSpec } from '../nn/parameters'
 import type { LinearAdapter } from '../nn/pass'
 import { convert, packedLayout } from '../ops/conversion'
@@ -73,11 +73,14 @@ export class CondLora implements Method {
     const weights = targets.map((t) => t.layer.weight)
     const tensor = convert(weights, trained.get(nameA(role)), trained.get(nameB(role)), conversion)
     const at = packedLayout(weights.length, r, outputs, inputs)
-    const factors = targets.map(({ layer }, l) => ({
-      path: layer.name,
-      A: tensor.view([r, inputs], l * at.strideA),
-      B: tensor.view([outputs, r], at.startB + l * at.strideB),
-    }))
+    // Leaves of their own: what reaches them goes back through the conversion once per optimizer step, not once per batch.
+    const factors = noGrad(() =>
+      targets.map(({ layer }, l) => ({
+        path: layer.name,
+        A: tensor.view([r, inputs], l * at.strideA),
+        B: tensor.view([outputs, r], at.startB + l * at.strideB),
+      })),
+    )
     return { tensor, factors }
   }
 }

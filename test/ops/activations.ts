@@ -1,6 +1,6 @@
 import { Tensor } from '../../src/graph'
 import { openTestDevice, test } from '../harness'
-import { checkOp, type Value, values } from './check'
+import { checkOp, randomShapes, type Value, values } from './check'
 
 type Scalar = (x: number) => number
 
@@ -27,7 +27,7 @@ export function activationTests(name: string, run: (x: Tensor) => Tensor, f: Sca
   test(`${name}: odd shapes and more than 64 KiB, small, usual and large numbers`, async () => {
     const value = values()
     // A number alone far to the left would be compared with 1e-100: relative errors mean nothing there.
-    for (const shape of [[1], [7, 13], [3, 5, 33], [40001], [40004]])
+    for (const shape of [[1], [7, 13], [3, 5, 33], [40001], [40004], ...randomShapes(3).map((s) => [...s, 2])])
       for (const spread of shape[0] === 1 ? [1e-3, 3] : [1e-3, 3, 30]) await check(`[${shape}] within ${spread}`, value(shape, spread))
   })
 

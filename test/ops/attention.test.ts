@@ -2,7 +2,7 @@ import { Tensor } from '../../src/graph'
 import { attention } from '../../src/ops/attention'
 import { keepMask } from '../../src/ops/dropout'
 import { assert, openTestDevice, rng, test } from '../harness'
-import { bothForms, checkOp, values } from './check'
+import { bothForms, checkOp, sizes, values } from './check'
 
 interface Form {
   batch: number
@@ -86,6 +86,7 @@ test('attention: one token, odd lengths and heads, padded tails, a fully masked 
   const device = await openTestDevice()
   const random = rng()
   const value = values()
+  const size = sizes()
   await bothForms(device, async (kernels) => {
     for (const [batch, length, heads, d] of [
       [1, 1, 1, 3],
@@ -94,6 +95,8 @@ test('attention: one token, odd lengths and heads, padded tails, a fully masked 
       [2, 33, 2, 16],
       [4, 36, 4, 8],
       [2, 67, 1, 20],
+      [size(3), size(40), size(3), size(20)],
+      [size(3), size(40), size(3), size(20)],
     ])
       for (const masked of [false, true]) {
         const bits = Int32Array.from({ length: batch * length }, () => 1)

@@ -38,6 +38,53 @@ export async function bothForms(device: Device, body: (form: string) => Promise<
   }
 }
 
+/** The dispatches of `body`: op and bound bytes of each, in order. */
+export function dispatches(device: Device, body: () => void): { op: string; bytes: number[] }[] {
+  const own = device.run
+  const seen: { op: string; bytes: number[] }[] = []
+  device.run = (d) => {
+    seen.push({ op: d.op, bytes: d.bind.map((b) => b.size) })
+    own.call(device, d)
+  }
+  try {
+    body()
+  } finally {
+    device.run = own
+  }
+  return seen
+}
+
+/** Sizes for random shapes: mostly odd, seldom a multiple of 4, up to `most`. */
+export function sizes(): (most: number) => number {
+  const random = rng()
+  return (most) => {
+    const size = random.int(1, most)
+    return random.next() < 0.7 ? Math.min(most, size | 1) : size
+  }
+}
+
+/** Like `bothForms`, and without subgroups: the product has a kernel more. */
+export async function productForms(device: Device, body: (form: string) => Promise<void>): Promise<void> {
+  await bothForms(device, body)
+  const own = device.features
+  const flag = device as { features: ReadonlySet<string>; software: boolean }
+  const software = flag.software
+  flag.features = new Set()
+  flag.software = true
+  try {
+    await body('without subgroups')
+  } finally {
+    flag.features = own
+    flag.software = software
+  }
+}
+
+/** `count` shapes of one to three dimensions up to `most` (a vector: up to 8 times that), mostly odd. */
+export function randomShapes(count: number, most = 40): number[][] {
+  const size = sizes()
+  return Array.from({ length: count }, (_, i) => Array.from({ length: 1 + (i % 3) }, () => size(i % 3 === 0 ? 8 * most : most)))
+}
+
 export interface OpCase {
   name: string
   inputs: Value[]

@@ -1,7 +1,7 @@
 import { Tensor } from '../../src/graph'
 import { type CrossEntropyOptions, crossEntropy } from '../../src/ops/cross_entropy'
 import { assert, openTestDevice, rng, test } from '../harness'
-import { checkOp, values } from './check'
+import { checkOp, sizes, values } from './check'
 
 /** loss = LSE(z) − (1 − ε)·z_t − (ε/c)·Σ z, over the rows that count. */
 function reference(
@@ -57,6 +57,7 @@ test('crossEntropy: one row, two and many classes, ignored rows, smoothing, sum,
   const device = await openTestDevice()
   const random = rng()
   const value = values()
+  const size = sizes()
   const forms: CrossEntropyOptions[] = [{}, { labelSmoothing: 0.1 }, { reduction: 'sum' }, { ignoreIndex: 1 }]
   for (const [n, c] of [
     [1, 2],
@@ -65,6 +66,8 @@ test('crossEntropy: one row, two and many classes, ignored rows, smoothing, sum,
     [129, 65],
     [5, 1031],
     [400, 77],
+    [1 + size(90), 1 + size(40)],
+    [1 + size(90), 1 + size(40)],
   ])
     for (const options of forms) {
       const { ignoreIndex = -100 } = options

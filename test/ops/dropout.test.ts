@@ -1,7 +1,7 @@
 import { Tensor } from '../../src/graph'
 import { dropout, dropoutForward, keepMask } from '../../src/ops/dropout'
 import { assert, openTestDevice, test } from '../harness'
-import { values } from './check'
+import { randomShapes, values } from './check'
 
 const state = [0x12345678, 0x9abcdef0, 3, 0]
 
@@ -17,6 +17,8 @@ test('dropout: forward and backward use the mask that the processor computes, at
     [[3, 5, 33], 0.1],
     [[513], 0.5],
     [[301, 129], 0.25],
+    [[512, 36], 0.25],
+    ...randomShapes(4).map((shape) => [shape, 0.4] as const),
   ] as const) {
     const { data } = value([...shape])
     const keep = keepMask(data.length, p, state, rng.stream)

@@ -1,7 +1,7 @@
 import { Tensor } from '../../src/graph'
 import { embedding, tokenRuns } from '../../src/ops/embedding'
 import { assert, openTestDevice, rng, test } from '../harness'
-import { values } from './check'
+import { sizes, values } from './check'
 
 function runsOf(ids: Int32Array, like: Tensor) {
   const { runs, order } = tokenRuns(ids)
@@ -12,6 +12,8 @@ test('embedding: rows by id, and the gradient summed over repeated ids; tables a
   const device = await openTestDevice()
   const random = rng()
   const value = values()
+  const size = sizes()
+  const [many, few] = [size(90), size(9)]
   // [v, h, ids]; the third draws from few tokens, so that sums are long.
   for (const [v, h, shape, last] of [
     [1, 1, [1], 0],
@@ -19,6 +21,8 @@ test('embedding: rows by id, and the gradient summed over repeated ids; tables a
     [50, 33, [4, 100], 3],
     [301, 128, [2, 70], 300],
     [300, 768, [5, 9], 299],
+    [many, size(90), [size(9), size(30)], many - 1],
+    [many, size(90), [size(9), size(30)], Math.min(many, few) - 1],
   ] as const) {
     const { data } = value([v, h])
     const table = Tensor.from(device, data, [v, h]).requireGrad()

@@ -1,16 +1,19 @@
 import { Tensor } from '../../src/graph'
 import { firstToken } from '../../src/ops/first_token'
 import { assert, openTestDevice, test } from '../harness'
-import { checkOp, values } from './check'
+import { checkOp, sizes, values } from './check'
 
 test('firstToken: y[b] = x[b, 0], and dx is zero elsewhere; one row, odd, over 64 KiB', async () => {
   const device = await openTestDevice()
   const value = values()
+  const size = sizes()
   for (const [batch, length, hidden] of [
     [1, 1, 1],
     [3, 5, 7],
     [1, 9, 33],
     [16, 24, 64],
+    [size(9), size(9), size(70)],
+    [size(9), size(9), size(70)],
   ]) {
     const wide = length * hidden
     await checkOp(device, {

@@ -1,7 +1,7 @@
 import { Tensor } from '../../src/graph'
 import { linear } from '../../src/ops/linear'
 import { assert, openTestDevice, test } from '../harness'
-import { bothForms, checkOp, columnSums, product, values } from './check'
+import { bothForms, checkOp, columnSums, product, sizes, values } from './check'
 
 const forward = (rows: number, out: number, inputs: number) => (x: Float64Array, w: Float64Array, b?: Float64Array) =>
   product(x, w, rows, out, inputs, false, true).map((v, i) => v + (b ? b[i % out] : 0))
@@ -22,6 +22,7 @@ test('linear: the gradient of the reference is that of its differences', async (
 test('linear: with and without bias, odd sizes and multiples of 4, skinny, over one tile and over 64 KiB; both kernels', async () => {
   const device = await openTestDevice()
   const value = values()
+  const size = sizes()
   await bothForms(device, async (form) => {
     for (const [lead, out, inputs] of [
       [[1], 1, 1],
@@ -31,6 +32,8 @@ test('linear: with and without bias, odd sizes and multiples of 4, skinny, over 
       [[5, 13], 8, 132],
       [[9], 130, 65],
       [[3, 100], 68, 128],
+      [[size(4), size(20)], size(90), size(90)],
+      [[size(4), size(20)], size(90), size(90)],
     ] as const)
       for (const bias of [true, false]) {
         const rows = lead.reduce<number>((n, d) => n * d, 1)

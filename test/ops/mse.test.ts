@@ -1,12 +1,13 @@
 import { Tensor } from '../../src/graph'
 import { mse } from '../../src/ops/mse'
 import { assert, openTestDevice, test } from '../harness'
-import { checkOp, values } from './check'
+import { checkOp, sizes, values } from './check'
 
 test('mse: predictions [n] and [n, 1] against targets [n], one row, odd and over 64 KiB', async () => {
   const device = await openTestDevice()
   const value = values()
-  for (const shape of [[1], [7], [16, 1], [4097, 1], [40001]]) {
+  const size = sizes()
+  for (const shape of [[1], [7], [16, 1], [4097, 1], [40001], [size(500)], [size(500), 1]]) {
     const n = shape[0]
     const target = value([n], 3)
     await checkOp(device, {

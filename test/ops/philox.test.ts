@@ -1,5 +1,5 @@
 import { philox4x32, Random } from '../../src/ops/philox'
-import { assert, test } from '../harness'
+import { assert, rng, test } from '../harness'
 
 const hex = (words: number[]) => words.map((w) => w.toString(16).padStart(8, '0')).join(' ')
 
@@ -11,6 +11,23 @@ test('philox4x32: the known answers of the authors (Random123, kat_vectors)', ()
     hex(philox4x32([0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344], [0xa4093822, 0x299f31d0])),
     'd16cfe09 94fdcceb 5001e420 24126ea1',
   )
+})
+
+test('philox4x32: any counter and key give what whole-number arithmetic of any length gives', () => {
+  const random = rng()
+  const word = () => [0, 1, 0xffff, 0x10000, 0xffffffff, 0x7fffffff, 0x80000000, ...[1, 2, 3].map(() => random.int(0, 0xffffffff))]
+  for (let i = 0; i < 300; i++) {
+    const [counter, key] = [4, 2].map((n) => Array.from({ length: n }, () => word()[random.int(0, 9)]))
+    let [c0, c1, c2, c3, k0, k1] = [...counter, ...key].map(BigInt)
+    const mask = 0xffffffffn
+    for (let round = 0; round < 10; round++) {
+      const [p0, p1] = [c0 * 0xd2511f53n, c2 * 0xcd9e8d57n]
+      ;[c0, c1, c2, c3] = [(p1 >> 32n) ^ c1 ^ k0, p1 & mask, (p0 >> 32n) ^ c3 ^ k1, p0 & mask]
+      k0 = (k0 + 0x9e3779b9n) & mask
+      k1 = (k1 + 0xbb67ae85n) & mask
+    }
+    assert.equal(philox4x32(counter, key), [c0, c1, c2, c3].map(Number), `counter ${counter}, key ${key}`)
+  }
 })
 
 function moments(x: Float32Array): { mean: number; std: number } {

@@ -1,6 +1,6 @@
 import { scale } from '../../src/ops/scale'
 import { openTestDevice, test } from '../harness'
-import { checkOp, values } from './check'
+import { checkOp, randomShapes, values } from './check'
 
 test('scale: y = s·x and dx = s·dy', async () => {
   const device = await openTestDevice()
@@ -10,6 +10,7 @@ test('scale: y = s·x and dx = s·dy', async () => {
     [[7, 13], -2.5],
     [[3, 5, 33], 1e-3],
     [[40001], 3],
+    ...randomShapes(3).map((shape) => [shape, 0.7] as const),
   ] as const)
     await checkOp(device, {
       name: `scale [${shape}] by ${s}`,

@@ -1,7 +1,7 @@
 import { Tensor } from '../../src/graph'
 import { softmax } from '../../src/ops/softmax'
 import { assert, openTestDevice, rng, test } from '../harness'
-import { bothForms, checkOp, values } from './check'
+import { bothForms, checkOp, randomShapes, sizes, values } from './check'
 
 interface Row {
   n: number
@@ -49,16 +49,7 @@ test('softmax: odd rows, one row, one column, more rows than a group, over 64 Ki
   const device = await openTestDevice()
   const value = values()
   await bothForms(device, async (form) => {
-    for (const shape of [
-      [1, 1],
-      [1, 5],
-      [5, 1],
-      [3, 37],
-      [129, 65],
-      [2, 3, 5, 129],
-      [5, 1031],
-      [301, 200],
-    ]) {
+    for (const shape of [[1, 1], [1, 5], [5, 1], [3, 37], [129, 65], [2, 3, 5, 129], [5, 1031], [301, 200], ...randomShapes(3)]) {
       const row = { n: shape.at(-1) as number, scale: 0.5 }
       await checkOp(device, {
         name: `softmax [${shape}], ${form}`,
@@ -75,6 +66,7 @@ test('softmax: masks with padded tails, holes and fully masked rows, shared by s
   const device = await openTestDevice()
   const random = rng()
   const value = values()
+  const size = sizes()
   await bothForms(device, async (form) => {
     // [masks, rows that share one, n]; the last exceeds 64 KiB and cuts a mask's rows apart.
     for (const [masks, perMask, n] of [
@@ -83,6 +75,8 @@ test('softmax: masks with padded tails, holes and fully masked rows, shared by s
       [3, 4, 33],
       [2, 35, 64],
       [5, 70, 128],
+      [size(4), size(9), size(50)],
+      [size(4), size(9), size(50)],
     ]) {
       const bits = Int32Array.from({ length: masks * n }, (_, i) => Number(i % n < random.int(1, n)))
       bits.fill(0, 0, n)

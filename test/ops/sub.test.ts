@@ -1,14 +1,14 @@
 import { Tensor } from '../../src/graph'
 import { sub } from '../../src/ops/sub'
 import { assert, openTestDevice, test } from '../harness'
-import { checkOp, values } from './check'
+import { checkOp, randomShapes, values } from './check'
 
 const forward = (a: Float64Array, b: Float64Array) => a.map((v, i) => v - b[i % b.length])
 
 test('sub: same shape, both gradients', async () => {
   const device = await openTestDevice()
   const value = values()
-  for (const shape of [[1], [7, 13], [3, 5, 33]]) {
+  for (const shape of [[1], [7, 13], [3, 5, 33], ...randomShapes(4, 7)]) {
     const inputs = [value(shape), value(shape)]
     await checkOp(device, { name: `sub [${shape}]`, inputs, run: sub, forward })
   }
@@ -17,11 +17,7 @@ test('sub: same shape, both gradients', async () => {
 test('sub: one row repeated over the others, its gradient summed over them', async () => {
   const device = await openTestDevice()
   const value = values()
-  for (const shape of [
-    [1, 9],
-    [7, 13],
-    [2, 3, 65],
-  ]) {
+  for (const shape of [[1, 9], [7, 13], [2, 3, 65], ...randomShapes(4, 7)]) {
     const inputs = [value(shape), value(shape.slice(-1))]
     await checkOp(device, { name: `sub row [${shape}]`, inputs, run: sub, forward })
   }

@@ -1,7 +1,7 @@
 import { Tensor } from '../../src/graph'
 import { mean, sum } from '../../src/ops/sum'
 import { assert, openTestDevice, test } from '../harness'
-import { checkOp, values } from './check'
+import { checkOp, sizes as randomSizes, values } from './check'
 
 // Around the borders of one group's range (4,096) and of two levels of the tree, and over 64 KiB.
 const sizes = [1, 2, 63, 4095, 4096, 4097, 70001, 4096 * 65 + 3]
@@ -9,7 +9,8 @@ const sizes = [1, 2, 63, 4095, 4096, 4097, 70001, 4096 * 65 + 3]
 test('sum and mean: any size, gradients', async () => {
   const device = await openTestDevice()
   const value = values()
-  for (const size of sizes) {
+  const random = randomSizes()
+  for (const size of [...sizes, random(300), random(9000), random(90000)]) {
     const total = (x: Float64Array) => x.reduce((s, v) => s + v, 0)
     const inputs = [value([size], 1, 1)]
     await checkOp(device, { name: `sum ${size}`, inputs, run: sum, forward: (x) => [total(x)], backward: ([dy], x) => [x.map(() => dy)] })

@@ -1,11 +1,12 @@
 import { Tensor } from '../../src/graph'
 import { sumRows } from '../../src/ops/sum_rows'
 import { assert, openTestDevice, test } from '../harness'
-import { columnSums, values } from './check'
+import { columnSums, sizes, values } from './check'
 
 test('sumRows: one row, one column, borders of the parts of 64 rows, two and three levels, over 64 KiB', async () => {
   const device = await openTestDevice()
   const value = values()
+  const size = sizes()
   for (const [rows, columns] of [
     [1, 1],
     [1, 70],
@@ -17,6 +18,9 @@ test('sumRows: one row, one column, borders of the parts of 64 rows, two and thr
     [64 * 64 + 1, 33],
     [300, 768],
     [12, 6144],
+    [size(200), size(200)],
+    [size(2000), size(20)],
+    [size(20), size(2000)],
   ]) {
     const { data } = value([rows, columns])
     const y = sumRows('sumRows', Tensor.from(device, data, [rows, columns]), columns)

@@ -1,0 +1,165 @@
+// C[b, m, n] = alpha · Σ_k A[b, m, k] · B[b, k, n]  (+ bias[n])  (+ C[b, m, n])
+// Register tiles read straight from storage as vec4, the rows of A shared by the lanes of a subgroup: each lane loads
+// its part of A and the others get it by broadcast. Where a load costs more than a multiplication (SwiftShader, whose
+// subgroups are LANES = 4 neighbours) this is the fastest form.
+//
+// FORM 0: A·B    A rows along k, B rows along n.   Four k at a time.
+// FORM 1: A·Bᵀ   both along k.                     Dot products of vec4, four k at a time.
+// FORM 2: Aᵀ·B   A rows along m, B rows along n.   One k at a time.
+// All offsets and strides are in vec4 units; those of C and bias only with WIDE, else in floats. What vec4s run along is
+// a multiple of 4.
+// A batch is two-level, b = b0·batch1 + b1, so that attention heads are strides and never copies.
+//
+// binding 0  uniform Params
+// binding 1  C     f32, or vec4f (WIDE)
+// binding 2  A     vec4f
+// binding 3  B     vec4f
+// binding 4  bias  f32[n], or vec4f[n/4]; anything without BIAS
+//
+//           n →  4    4    4    4
+//          ┌────┬────┬────┬────┐   tile t of a batch: rows (t / tilesN)·ROWS …, columns (t % tilesN)·16 …
+//     m    │l 0 │l 1 │l 2 │l 3 │   lane l owns ROWS rows × columns 4l … 4l + 3
+//     ↓ROWS│    │    │    │    │   group g: tiles (GROUP / LANES)·g …, one a subgroup
+//          └────┴────┴────┴────┘
+enable subgroups;
+const FORM = 0u;
+const ROWS = 16u;
+const SHARE = 4u; // ROWS / LANES: rows (FORM 0, 1) that a lane loads
+const LANES = 4u;
+const QUADS = 1u; // ROWS / 16: vec4s of m (FORM 2) that a lane loads
+const GROUP = 16u;
+const WIDE = false; // n and C's strides are multiples of 4
+alias Out = f32;
+const BIAS = 1u; // bits of epilogue
+const ACCUMULATE = 2u;
+
+struct Params {
+  base: u32, total: u32, m: u32, n: u32, k: u32,
+  aOff: u32, aRow: u32, aB0: u32, aB1: u32,
+  bOff: u32, bRow: u32, bB0: u32, bB1: u32,
+  cOff: u32, cRow: u32, cB0: u32, cB1: u32,
+  batch1: u32, alpha: f32, biasOff: u32, epilogue: u32, tiles: u32,
+}
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read_write> c: array<Out>;
+@group(0) @binding(2) var<storage, read> a: array<vec4f>;
+@group(0) @binding(3) var<storage, read> b: array<vec4f>;
+@group(0) @binding(4) var<storage, read> bias: array<Out>;
+
+fn store(cBase: u32, row: u32, col: u32, sum: vec4f) {
+  if (row >= p.m || col >= p.n) { return; }
+#if WIDE
+  let at = cBase + row * p.cRow + col / 4u;
+  var value = p.alpha * sum;
+  if ((p.epilogue & BIAS) != 0u) { value += bias[p.biasOff + col / 4u]; }
+  if ((p.epilogue & ACCUMULATE) != 0u) { value += c[at]; }
+  c[at] = value;
+#else
+  for (var j = 0u; j < min(4u, p.n - col); j++) {
+    let at = cBase + row * p.cRow + col + j;
+    var value = p.alpha * sum[j];
+    if ((p.epilogue & BIAS) != 0u) { value += bias[p.biasOff + col + j]; }
+    if ((p.epilogue & ACCUMULATE) != 0u) { value += c[at]; }
+    c[at] = value;
+  }
+#endif
+}
+
+@compute @workgroup_size(GROUP)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) thread: u32) {
+  let g = p.base + group.x + groups.x * (group.y + groups.y * group.z);
+  if (g >= p.total) { return; }
+  // Subgroups past the last tile repeat it: broadcasts are met by all lanes. They do not write.
+  let mine = g * (GROUP / LANES) + thread / LANES;
+  let t = min(mine, p.tiles - 1u);
+  let lane = thread % LANES;
+  let tilesN = (p.n + 15u) / 16u;
+  let tilesM = (p.m + ROWS - 1) / ROWS;
+  let batch = t / (tilesN * tilesM);
+  let tile = t - batch * tilesN * tilesM;
+  let m0 = (tile / tilesN) * ROWS;
+  let n0 = (tile % tilesN) * 16u + lane * 4u;
+  let b0 = batch / p.batch1;
+  let b1 = batch % p.batch1;
+  let aBase = p.aOff + b0 * p.aB0 + b1 * p.aB1;
+  let bBase = p.bOff + b0 * p.bB0 + b1 * p.bB1;
+  let cBase = p.cOff + b0 * p.cB0 + b1 * p.cB1;
+  var acc: array<vec4f, ROWS>;
+
+#if !FORM == 2
+  // Rows and columns past the end repeat the last one: their sums are never stored.
+  var rowAt: array<u32, SHARE>;
+#unroll
+  for (var i = 0u; i < SHARE; i++) {
+    rowAt[i] = aBase + min(m0 + i * LANES + lane, p.m - 1u) * p.aRow;
+  }
+#endif
+#if FORM == 0
+  var bAt = bBase + min(n0, p.n - 4u) / 4u;
+  for (var k = 0u; k < p.k / 4u; k++) {
+    let r0 = b[bAt];
+    let r1 = b[bAt + p.bRow];
+    let r2 = b[bAt + 2u * p.bRow];
+    let r3 = b[bAt + 3u * p.bRow];
+    bAt += 4u * p.bRow;
+#unroll
+    for (var i = 0u; i < SHARE; i++) {
+      let own = a[rowAt[i] + k];
+#unroll
+      for (var l = 0u; l < LANES; l++) {
+        let left = subgroupBroadcast(own, l);
+        acc[i * LANES + l] += left.x * r0 + left.y * r1 + left.z * r2 + left.w * r3;
+      }
+    }
+  }
+#endif
+#if FORM == 1
+  let last = p.n - 1u;
+  let c0 = bBase + min(n0, last) * p.bRow;
+  let c1 = bBase + min(n0 + 1u, last) * p.bRow;
+  let c2 = bBase + min(n0 + 2u, last) * p.bRow;
+  let c3 = bBase + min(n0 + 3u, last) * p.bRow;
+  for (var k = 0u; k < p.k / 4u; k++) {
+    let r0 = b[c0 + k];
+    let r1 = b[c1 + k];
+    let r2 = b[c2 + k];
+    let r3 = b[c3 + k];
+#unroll
+    for (var i = 0u; i < SHARE; i++) {
+      let own = a[rowAt[i] + k];
+#unroll
+      for (var l = 0u; l < LANES; l++) {
+        let left = subgroupBroadcast(own, l);
+        acc[i * LANES + l] += vec4f(dot(left, r0), dot(left, r1), dot(left, r2), dot(left, r3));
+      }
+    }
+  }
+#endif
+#if FORM == 2
+  let lastM = (p.m - 1u) / 4u;
+  let bAt = bBase + min(n0, p.n - 4u) / 4u;
+  for (var k = 0u; k < p.k; k++) {
+    let right = b[bAt + k * p.bRow];
+#unroll
+    for (var q = 0u; q < QUADS; q++) {
+      let own = a[aBase + k * p.aRow + min(m0 / 4u + q * LANES + lane, lastM)];
+#unroll
+      for (var l = 0u; l < LANES; l++) {
+        let left = subgroupBroadcast(own, l);
+#unroll
+        for (var i = 0u; i < 4; i++) {
+          acc[(q * LANES + l) * 4u + i] += left[i] * right;
+        }
+      }
+    }
+  }
+#endif
+  if (mine >= p.tiles) { return; }
+  // The sums stay in registers as long as every index is a constant: the loop that stores them reads a copy.
+  var sums: array<vec4f, ROWS>;
+#unroll
+  for (var r = 0u; r < ROWS; r++) {
+    sums[r] = acc[r];
+  }
+  for (var r = 0u; r < ROWS; r++) { store(cBase, m0 + r, n0, sums[r]); }
+}

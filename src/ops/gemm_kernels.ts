@@ -1,0 +1,110 @@
+import tiled from '../../shaders/matmul.wgsl'
+import direct from '../../shaders/matmul_direct.wgsl'
+import lanes from '../../shaders/matmul_lanes.wgsl'
+import plain from '../../shaders/matmul_plain.wgsl'
+import { type Binding, type Device, f32, type Word } from '../gpu'
+import { extent, type Matrix, operands, type Part } from './gemm_operands'
+
+/** A product that fits its bindings: where each operand begins in its binding, and what all kernels take. */
+interface Job extends Part {
+  skip: { a: number; b: number; c: number; bias: number }
+  bind: Binding[]
+  /** 1: add the bias, 2: add what C holds. */
+  epilogue: number
+  batches: number
+  flops: number
+}
+
+/**
+ * One dispatch of the kernel that suits device and shapes: `matmul.wgsl` on GPUs; on software adapters
+ * `matmul_plain.wgsl` for what is no multiple of 4, `matmul_lanes.wgsl` where subgroups of four can share their loads,
+ * else `matmul_direct.wgsl`.
+ */
+export function launch(g: Part): void {
+  const { device } = g.c.tensor
+  const [a, b, c] = operands(g).map((o) => {
+    const { first, count } = extent(g, o)
+    return o.matrix.tensor.bindLoose(first, count)
+  })
+  const bias = g.bias?.bindLoose(0, g.n)
+  const batches = g.batch0 * g.batch1
+  const job: Job = {
+    ...g,
+    skip: { a: a.skip, b: b.skip, c: c.skip, bias: bias?.skip ?? 0 },
+    // Kernels always have a binding for the bias: one text for all epilogues, fewer pipelines.
+    bind: [c.binding, a.binding, b.binding, bias?.binding ?? { ...a.binding, size: 16 }],
+    epilogue: (bias ? 1 : 0) + (g.accumulate ? 2 : 0),
+    batches,
+    flops: 2 * g.m * g.n * g.k * batches,
+  }
+  if (!device.software) return runTiled(device, job)
+  const form = vectorForm(job)
+  if (form === null) return runPlain(device, job)
+  // A vec4 binding is read in whole vec4s.
+  for (const binding of job.bind.slice(1, 3)) binding.size = Math.ceil(binding.size / 16) * 16
+  if (sharesLanes(device) && g.n >= 12 && g.m >= 12) runLanes(device, job, form)
+  else runDirect(device, job, form)
+}
+
+const whole = (x: Matrix, first: number) => [first, x.rowStride, x.stride0 ?? 0, x.stride1 ?? 0].every((v) => v % 4 === 0)
+
+/** FORM of the kernels that read vec4s, or null where something is no multiple of 4 or both sides are transposed. */
+function vectorForm({ a, b, m, n, k, skip }: Job): number | null {
+  if (!whole(a, skip.a) || !whole(b, skip.b)) return null
+  if (b.transposed) return a.transposed || k % 4 ? null : 1
+  if (n % 4) return null
+  return a.transposed ? (m % 4 ? null : 2) : k % 4 ? null : 0
+}
+
+/** A group a tile. */
+function runTiled(device: Device, job: Job): void {
+  const { op, m, n, batches, bind, flops } = job
+  device.run({ op, shader: tiled, bind, words: words(job), groups: Math.ceil(m / 32) * Math.ceil(n / 32) * batches, flops })
+}
+
+/** One tile a thread. */
+function runPlain(device: Device, job: Job): void {
+  const { op, m, n, batches, bind, flops } = job
+  const tiles = Math.ceil(m / 4) * Math.ceil(n / 4) * batches
+  device.run({ op, shader: plain, bind, words: [...words(job), tiles], groups: Math.ceil(tiles / 8), flops })
+}
+
+/** Strides in numbers, of rows and of columns. */
+function words({ a, b, c, m, n, k, skip, batch1, alpha, epilogue }: Job): Word[] {
+  const strides = (x: Matrix) => [...(x.transposed ? [1, x.rowStride] : [x.rowStride, 1]), x.stride0 ?? 0, x.stride1 ?? 0]
+  const out = [skip.c, c.rowStride, c.stride0 ?? 0, c.stride1 ?? 0]
+  return [m, n, k, skip.a, ...strides(a), skip.b, ...strides(b), ...out, batch1, f32(alpha), skip.bias, epilogue]
+}
+
+/** One tile a thread. */
+function runDirect(device: Device, job: Job, form: number): void {
+  const [rows, cols] = form === 0 ? [8, 4] : [8, 8]
+  const tiles = Math.ceil(job.m / rows) * Math.ceil(job.n / cols) * job.batches
+  const { op, bind, flops } = job
+  const constants = { FORM: form, ROWS: rows, COLS: cols, QUADS: cols / 4, HALF: rows / 4 }
+  device.run({ op, shader: direct, constants, bind, words: vectorWords(job, tiles, 1), groups: Math.ceil(tiles / 8), flops })
+}
+
+/** Whether four neighbouring threads are a subgroup: there a broadcast is a shuffle of registers. */
+function sharesLanes({ features, gpu }: Device): boolean {
+  const { subgroupMinSize, subgroupMaxSize } = gpu.adapterInfo ?? {}
+  return features.has('subgroups') && subgroupMinSize === 4 && subgroupMaxSize === 4
+}
+
+/** One tile of 16 columns a subgroup; 32 rows are a sixth faster than 16 unless too many of them are past the end. */
+function runLanes(device: Device, job: Job, form: number): void {
+  const { op, m, n, c, skip, bind, flops } = job
+  const padded = (rows: number) => Math.ceil(m / rows) * rows
+  const rows = padded(32) <= 1.17 * padded(16) ? 32 : 16
+  const tiles = (padded(rows) / rows) * Math.ceil(n / 16) * job.batches
+  const WIDE = n % 4 === 0 && skip.bias % 4 === 0 && whole(c, skip.c)
+  const constants = { FORM: form, ROWS: rows, SHARE: rows / 4, QUADS: rows / 16, WIDE, Out: WIDE ? 'vec4f' : 'f32' }
+  device.run({ op, shader: lanes, constants, bind, words: vectorWords(job, tiles, WIDE ? 4 : 1), groups: Math.ceil(tiles / 4), flops })
+}
+
+/** Strides in vec4s; those of C and the bias in `cell` numbers. */
+function vectorWords({ a, b, c, m, n, k, skip, batch1, alpha, epilogue }: Job, tiles: number, cell: number): Word[] {
+  const quarters = (x: Matrix) => [x.rowStride, x.stride0 ?? 0, x.stride1 ?? 0].map((v) => v / 4)
+  const out = [skip.c, c.rowStride, c.stride0 ?? 0, c.stride1 ?? 0].map((v) => v / cell)
+  return [m, n, k, skip.a / 4, ...quarters(a), skip.b / 4, ...quarters(b), ...out, batch1, f32(alpha), skip.bias / cell, epilogue, tiles]
+}
