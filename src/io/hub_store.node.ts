@@ -14,6 +14,7 @@ import type { HubEntry, HubProgress, Listing, Repository } from './hub_types'
 export const openStore: OpenStore = async (repo, cacheDir) => {
   const { getHFHubCachePath, getRepoFolderName } = await hubPackage()
   const cache = cacheDir ?? getHFHubCachePath()
+  if (!cache) throw new TypeError('cacheDir, or HF_HUB_CACHE: wanted a folder, got an empty name')
   const folder = getRepoFolderName({ type: repo.type, name: repo.id })
   return new Cache(repo, join(cache, folder), join(cache, '.locks', folder), `the cache ${cache}`)
 }

@@ -261,6 +261,7 @@ test('endpoint and cache from the environment, a data set, a redirect within the
     server.fault = (s) =>
       s.path.startsWith('/api/models/old/') ? { status: 307, headers: { Location: s.path.replace('old', 'owner/small') } } : undefined
     await withEnv({ ...hub, HF_HUB_CACHE: cacheDir }, () => openHub('old', {}, quick))
+    await withEnv({ ...hub, HF_HUB_CACHE: '' }, () => assert.rejects(() => read(), /HF_HUB_CACHE: wanted a folder, got an empty name/))
     for (const HF_ENDPOINT of ['nonsense', 'ftp://127.0.0.1', 'http://user:pass@127.0.0.1', 'http://127.0.0.1/?a=b'])
       await withEnv({ ...hub, HF_ENDPOINT }, () => assert.rejects(() => read({ cacheDir }), /^HF_ENDPOINT: wanted an address such as/))
   }))

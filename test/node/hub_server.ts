@@ -117,7 +117,11 @@ function route(repos: Repo[], url: URL, at: { hub: string; cdn: string; token?: 
   const path = decodeURIComponent(file?.[4] ?? '')
   const body = repo.files[path]
   if (!body) return fail(404, 'EntryNotFound')
-  return repo.large?.includes(path) ? { status: 302, headers: { Location: `${at.cdn}/${sha256(body)}` } } : { body }
+  // Headers that Python's client reads.
+  const told = { 'X-Repo-Commit': commit, ETag: `"${gitHash(body)}"` }
+  if (!repo.large?.includes(path)) return { body, headers: told }
+  const linked = { 'X-Linked-ETag': `"${sha256(body)}"`, 'X-Linked-Size': `${body.length}` }
+  return { status: 302, headers: { ...told, ...linked, Location: `${at.cdn}/${sha256(body)}` } }
 }
 
 function page(repo: Repo, url: URL, hub: string): Found {

@@ -3,7 +3,6 @@ import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, truncateSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { build } from 'esbuild'
 import type { HubProgress } from '../../src/io'
 import { assert, test } from '../harness'
 import { bytes, commit, noise, quick, small, text, weights, withHub } from './hub_fixture'
@@ -164,23 +163,9 @@ test('a server that falls silent is not waited for without end', () =>
     await assert.rejects(() => open(), /the hub \(http:\/\/127\.0\.0\.1:\d+\) cannot be reached: no answer for 0\.4 s/)
   }))
 
-const childCode = `
-import { openHub } from './src/io'
-const files = await openHub('owner/small')
-const got = await files.read('model.safetensors')
-const { createHash } = await import('node:crypto')
-console.log(createHash('sha256').update(got).digest('hex'))
-`
-let childFile: Promise<string> | undefined
-
-async function child(env: Record<string, string>): Promise<{ done: Promise<string>; kill: () => void }> {
-  childFile ??= (async () => {
-    const outfile = join(TEST_ROOT, 'dist/test/hub_child.mjs')
-    const common = { bundle: true, format: 'esm', platform: 'node', packages: 'external', logLevel: 'error' } as const
-    await build({ ...common, stdin: { contents: childCode, loader: 'ts', resolveDir: TEST_ROOT }, outfile })
-    return outfile
-  })()
-  const started = spawn(process.execPath, [await childFile], { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
+function child(env: Record<string, string>): { done: Promise<string>; kill: () => void } {
+  const file = join(TEST_ROOT, 'dist/test/node/child/hub.js')
+  const started = spawn(process.execPath, [file], { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
   let [out, err] = ['', '']
   started.stdout.on('data', (d) => (out += d))
   started.stderr.on('data', (d) => (err += d))
@@ -196,7 +181,7 @@ test('two processes on one cache: both end well, the file is downloaded once and
   withHub([small], async ({ server, cacheDir, folder, downloads }) => {
     server.fault = (s) => (s.host === 'cdn' ? { pauseMs: 1500 } : undefined)
     const env = { HF_ENDPOINT: server.url, HF_HUB_CACHE: cacheDir, HF_HUB_OFFLINE: '' }
-    const both = await Promise.all([child(env), child(env)])
+    const both = [child(env), child(env)]
     assert.equal(await Promise.all(both.map((c) => c.done)), [hash, hash])
     assert.is(downloads().filter((d) => d.host === 'cdn').length, 1)
     assert.equal(readdirSync(join(folder, 'blobs')), [hash])
@@ -219,7 +204,7 @@ test('a process killed in the middle: the next one takes over its lock and goes 
       if (s.range) killed()
       return s.range ? { hang: true } : { cutAt: third }
     }
-    const { done, kill } = await child({ HF_ENDPOINT: server.url, HF_HUB_CACHE: cacheDir, HF_HUB_OFFLINE: '' })
+    const { done, kill } = child({ HF_ENDPOINT: server.url, HF_HUB_CACHE: cacheDir, HF_HUB_OFFLINE: '' })
     await Promise.race([sent, done])
     kill()
     await assert.rejects(done, /ended with SIGKILL/)
