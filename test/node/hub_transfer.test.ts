@@ -64,12 +64,18 @@ test('cut each time: an error that says how far it came, and the next run goes o
   }))
 
 test('a server without ranges: from the start; a wrong or too long beginning on disk: from the start', () =>
-  withHub([small], async ({ server, open, folder }) => {
+  withHub([small], async ({ server, open, folder, downloads }) => {
     mkdirSync(join(folder, 'blobs'), { recursive: true })
     const part = `${blob(folder)}.incomplete`
     writeFileSync(part, weights.subarray(0, 1000))
     server.fault = (s) => (s.host === 'cdn' ? { status: 200, body: weights } : undefined)
     same(await (await open()).read('model.safetensors'), weights)
+    assert.equal(
+      downloads()
+        .filter((d) => d.host === 'cdn')
+        .map((d) => d.range),
+      ['bytes=1000-'],
+    )
     for (const wrong of [noise(1001).subarray(1), noise(weights.length + 9), noise(weights.length + 1).subarray(1)]) {
       server.fault = undefined
       truncateSync(blob(folder), 5)
