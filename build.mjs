@@ -1,7 +1,7 @@
 // Builds with esbuild: `node build.mjs` the library, `test` the tests, `demo` what `npm start` runs, `gpu` bundles for a bare GPU machine, `scripts` what is run by hand.
 import { execFileSync } from 'node:child_process'
 import { cpSync, existsSync, readdirSync, rmSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { build } from 'esbuild'
 
@@ -23,6 +23,18 @@ const browserFiles = {
     b.onResolve({ filter: /\.node$/ }, ({ path, resolveDir }) => ({ path: join(resolveDir, `${path.replace(/\.node$/, '.browser')}.ts`) })),
 }
 
+// The hub's package names its browser build in a field that esbuild passes over, and its uploads' hashing has no side effects.
+const browserHub = {
+  name: 'browser-hub',
+  setup: (b) => {
+    b.onResolve({ filter: /^@huggingface\/hub$/ }, () => ({
+      path: resolve('node_modules/@huggingface/hub/dist/browser/index.mjs'),
+      sideEffects: false,
+    }))
+    b.onResolve({ filter: /^@huggingface\/xetchunk-wasm$/ }, ({ path }) => ({ path, external: true, sideEffects: false }))
+  },
+}
+
 function files(folder, suffix) {
   if (!existsSync(folder)) return []
   return readdirSync(folder, { recursive: true })
@@ -42,7 +54,7 @@ async function library() {
     outdir: 'dist/lib/browser',
     splitting: true,
     minify: true,
-    plugins: [browserFiles],
+    plugins: [browserFiles, browserHub],
     packages: 'external',
   })
   execFileSync('npx', ['tsc', '-p', 'tsconfig.types.json'], { stdio: 'inherit' })

@@ -1,7 +1,7 @@
 // The public face. `condlora/ops` and `condlora/gpu` are the layers below.
 export { AutoTokenizer, type Columns, type Dataset, loadDataset, type Row, Tokenizer } from './data'
 export { Device, DeviceLostError, GpuError, type OpenDeviceOptions, OutOfMemoryError, openDevice } from './gpu'
-export { type Files, memoryFiles, openFolder } from './io'
+export { type Files, HubError, type HubOptions, type HubProgress, memoryFiles, openFolder, openHub } from './io'
 export { AutoModelForSequenceClassification, type CallableModel, type FromPretrainedOptions } from './models/auto'
 export { type EncoderConfig, encoderConfig } from './models/config'
 export type { TokenBatch } from './models/inputs'

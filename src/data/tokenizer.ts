@@ -1,5 +1,5 @@
 import { Tokenizer as Library } from '@huggingface/tokenizers'
-import { type Files, openFolder, readJson } from '../io'
+import { type Files, type HubOptions, openSource, readJson } from '../io'
 import { longestFirst, readTemplates, type Templates } from './template'
 import { matchWhitespace, textFixes } from './tokenizer_fixes'
 
@@ -155,11 +155,12 @@ export class Tokenizer {
 export const AutoTokenizer = {
   /**
    * @param source a Hugging Face folder with tokenizer.json (tokenizer_config.json and special_tokens_map.json are read
-   *   where there are any), or its files
+   *   where there are any), a name on the hub, or the files themselves
+   * @param options for the hub: revision, token, cacheDir, localFilesOnly, …
    * @throws Error where tokenizer.json is missing or of a kind that is not supported
    */
-  async fromPretrained(source: string | Files): Promise<Tokenizer> {
-    const files = typeof source === 'string' ? openFolder(source) : source
+  async fromPretrained(source: string | Files, options: HubOptions = {}): Promise<Tokenizer> {
+    const files = await openSource(source, options)
     const optional = async (path: string) => ((await files.size(path)) === undefined ? {} : readJson(files, path))
     if ((await files.size('tokenizer.json')) === undefined)
       throw new Error(

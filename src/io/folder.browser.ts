@@ -7,6 +7,10 @@ export function openFolder(folder: string): Files {
   )
 }
 
+export async function isFolder(): Promise<boolean> {
+  return false
+}
+
 /** A page has no files of its own. */
 export function openFile(path: string): { files: Files; path: string } {
   throw new Error(

@@ -19,6 +19,11 @@ export function openFolder(folder: string): Files {
   }
 }
 
+export async function isFolder(path: string): Promise<boolean> {
+  if (!path || path.includes('\0')) return false
+  return (await stat(path).catch(() => undefined))?.isDirectory() ?? false
+}
+
 /** Folder and name of a file anywhere on disk. */
 export function openFile(path: string): { files: Files; path: string } {
   return { files: openFolder(dirname(path)), path: basename(path) }
@@ -88,14 +93,14 @@ async function writeSafely(path: string, bytes: Uint8Array | AsyncIterable<Uint8
   }
 }
 
-/** So that the new name survives a power cut too; Windows cannot open folders and needs no such call. */
-async function syncFolder(folder: string): Promise<void> {
+/** So that a new name survives a power cut too; Windows cannot open folders and needs no such call. */
+export async function syncFolder(folder: string): Promise<void> {
   if (process.platform === 'win32') return
   const handle = await open(folder)
   await handle.sync().finally(() => handle.close())
 }
 
-function reason(error: unknown): string {
+export function reason(error: unknown): string {
   const { code, message } = error as NodeJS.ErrnoException
   const known: Record<string, string> = {
     ENOENT: 'there is no such file or folder',

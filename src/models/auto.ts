@@ -1,20 +1,20 @@
 import type { Device } from '../gpu'
 import type { Tensor } from '../graph'
-import { type Files, openCheckpoint, openFolder, readJson } from '../io'
+import { type Files, type HubOptions, openCheckpoint, openSource, readJson } from '../io'
 import { encoderConfig } from './config'
 import type { TokenBatch } from './inputs'
 import { metaModel } from './meta'
 import { ModelForSequenceClassification } from './sequence_classification'
 import { loadWeights, planWeights } from './weights'
 
-export interface FromPretrainedOptions {
+export interface FromPretrainedOptions extends HubOptions {
   device: Device
   /** Size of the output layer; 1 means regression. Default: the file's, else 2. */
   numLabels?: number
   id2label?: string[]
   /** For a head that the file does not have. Default 42. */
   seed?: number
-  /** Gets one notice about unused and newly drawn tensors. Default: console.warn. */
+  /** Gets one notice about unused and newly drawn tensors, and what the hub has to say. Default: console.warn. */
   notice?: (text: string) => void
 }
 
@@ -24,11 +24,12 @@ export type CallableModel<M> = M & ((tokens: TokenBatch) => Promise<Tensor>)
 /** Loads encoders with a classification head (transformers' name): RoBERTa and BERT. */
 export const AutoModelForSequenceClassification = {
   /**
-   * @param source a Hugging Face folder (config.json, model.safetensors or its shards; f32, f16, bf16), or its files
+   * @param source a Hugging Face folder (config.json, model.safetensors or its shards; f32, f16, bf16), a name on the
+   *   hub, or the files themselves
    * @throws Error on an unknown architecture, a missing backbone tensor or a wrong shape: name, wanted, got
    */
   async fromPretrained(source: string | Files, options: FromPretrainedOptions): Promise<CallableModel<ModelForSequenceClassification>> {
-    const files = typeof source === 'string' ? openFolder(source) : source
+    const files = await openSource(source, options)
     const config = encoderConfig(await readJson(files, 'config.json'), `${files.name}/config.json`, options)
     const checkpoint = await openCheckpoint(files)
     const newLabels = options.numLabels !== undefined || options.id2label !== undefined

@@ -1,4 +1,4 @@
-import { type Files, openFolder } from '../io'
+import { type Files, type HubOptions, openSource } from '../io'
 import { callable } from '../models/auto'
 import type { EncoderConfig } from '../models/config'
 import { metaModel } from '../models/meta'
@@ -28,9 +28,13 @@ export async function getPeftModel(
   return finish(new PeftModel(model, full, method, [...method.parameters, ...(await headSpecs(model, full))]))
 }
 
-/** Loads an adapter folder (LoRA as PEFT writes it, CondLoRA, head) onto its base model (PEFT's PeftModel.from_pretrained). */
-export async function loadPeftModel(model: ModelForSequenceClassification, source: string | Files): Promise<CallablePeftModel> {
-  const files = typeof source === 'string' ? openFolder(source) : source
+/** Loads an adapter (LoRA as PEFT writes it, CondLoRA, head) onto its base model (PEFT's PeftModel.from_pretrained). */
+export async function loadPeftModel(
+  model: ModelForSequenceClassification,
+  source: string | Files,
+  options: HubOptions = {},
+): Promise<CallablePeftModel> {
+  const files = await openSource(source, options)
   const config = await readAdapterConfig(files)
   const method = createMethod(model, config, 0)
   const specs = await readAdapterTensors(files, [...method.parameters, ...(await headSpecs(model, config))])

@@ -1,10 +1,11 @@
-// The README's code is type-checked against the sources and its examples are run, with local names in place of the hub's.
+// The README's code is type-checked against the sources and its examples are run, against a stand-in for the hub.
 import { spawn, spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { build } from 'esbuild'
 import { assert, test } from '../harness'
+import { hubServer } from './hub_server'
 
 declare const TEST_ROOT: string
 
@@ -33,7 +34,7 @@ test('the README has three blocks of code, and they type-check', () => {
 })
 
 /** Bundles a block in a folder of its own and runs it there; gives what it printed. */
-async function run(code: string, prepare: (folder: string) => void): Promise<string> {
+async function run(code: string, prepare: (folder: string) => void, env: NodeJS.ProcessEnv = {}): Promise<string> {
   const folder = mkdtempSync(join(tmpdir(), 'condlora-readme-'))
   try {
     prepare(folder)
@@ -51,7 +52,11 @@ async function run(code: string, prepare: (folder: string) => void): Promise<str
       logLevel: 'error',
     })
     return await new Promise((resolve, reject) => {
-      const child = spawn(process.execPath, [outfile], { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] })
+      const child = spawn(process.execPath, [outfile], {
+        cwd: folder,
+        env: { ...process.env, ...env },
+        stdio: ['ignore', 'pipe', 'pipe'],
+      })
       let [out, err] = ['', '']
       child.stdout.on('data', (d) => (out += d))
       child.stderr.on('data', (d) => (err += d))
@@ -62,14 +67,28 @@ async function run(code: string, prepare: (folder: string) => void): Promise<str
   }
 }
 
-test('the example trains, saves, loads and predicts', async () => {
+/** models/roberta-mini under the name that the README has. */
+async function serveMini() {
+  const folder = join(TEST_ROOT, 'models/roberta-mini')
+  const files = Object.fromEntries(readdirSync(folder).map((name) => [name, new Uint8Array(readFileSync(join(folder, name)))]))
+  return hubServer([{ id: 'FacebookAI/roberta-base', commit: '5'.repeat(40), files, large: ['model.safetensors'] }])
+}
+
+test('the example downloads, trains, saves, loads and predicts', async () => {
   const csv = (rows: number) =>
     `text,label\n${Array.from({ length: rows }, (_, i) => (i % 2 ? `"win money, prize ${i}",1` : `see you at work on day ${i},0`)).join('\n')}\n`
-  const printed = await run(blocks[0].replaceAll('models/roberta-base', join(TEST_ROOT, 'models/roberta-mini')), (folder) => {
+  const hub = await serveMini()
+  const home = mkdtempSync(join(tmpdir(), 'condlora-home-'))
+  const env = { HF_ENDPOINT: hub.url, HF_HOME: home, HF_HUB_CACHE: undefined, HF_HUB_OFFLINE: undefined }
+  const prepare = (folder: string) => {
     mkdirSync(folder, { recursive: true })
     writeFileSync(join(folder, 'train.csv'), csv(20))
     writeFileSync(join(folder, 'dev.csv'), csv(6))
-  })
+  }
+  const printed = await run(blocks[0], prepare, env).finally(() => hub.close())
+  const snapshot = join(home, 'hub/models--FacebookAI--roberta-base/snapshots', '5'.repeat(40))
+  assert.ok(existsSync(join(snapshot, 'model.safetensors')))
+  rmSync(home, { recursive: true })
   assert.match(printed, /trainable params: 20,866 \(adapter 4,096 \+ head 16,770\)/)
   assert.match(printed, /label: 'LABEL_[01]', score: 0\.\d+/)
 })
