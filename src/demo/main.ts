@@ -42,7 +42,6 @@ async function main(): Promise<void> {
   const seeds = Number(values.seeds)
   if (!Number.isInteger(seeds) || seeds < 1) throw new Error(`--seeds: wanted a whole number above 0, got ${values.seeds}`)
   const device = await openDevice({ software: true })
-  console.log(`adapter: ${device.adapterName}`)
   const spam = await loadSpam()
   const tokenizer = await AutoTokenizer.fromPretrained('models/roberta-mini')
   const data = { train: dataset(spam.train), test: dataset(spam.test.slice(0, plan.test)) }
