@@ -1,5 +1,22 @@
 // The public face. `condlora/ops` and `condlora/gpu` are the layers below.
-export { AutoTokenizer, type Columns, type Dataset, loadDataset, type Row, Tokenizer } from './data'
+export {
+  AutoTokenizer,
+  type Columns,
+  type DataFile,
+  type DataFormat,
+  type Dataset,
+  type GlueName,
+  type GlueOptions,
+  type GlueTask,
+  glueTasks,
+  IterableDataset,
+  type LoadOptions,
+  loadDataset,
+  paperSplit,
+  type Row,
+  type ShuffleOptions,
+  Tokenizer,
+} from './data'
 export { Device, DeviceLostError, GpuError, type OpenDeviceOptions, OutOfMemoryError, openDevice } from './gpu'
 export { type Files, HubError, type HubOptions, type HubProgress, memoryFiles, openFolder, openHub } from './io'
 export { AutoModelForSequenceClassification, type CallableModel, type FromPretrainedOptions } from './models/auto'

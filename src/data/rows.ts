@@ -1,7 +1,8 @@
 import Papa from 'papaparse'
 import { parseJson } from '../io'
+import { lines, maxRow, type TextPieces, tooLong } from './text'
 
-/** Which columns (CSV, TSV) or keys (JSONL) to take. */
+/** Which columns (CSV, TSV, parquet) or keys (JSONL) to take. */
 export interface Columns {
   text: string
   textPair?: string
@@ -17,77 +18,148 @@ export interface RawRow {
   where: string
 }
 
+/** For tables that are not quite as they should be. */
+export interface TableOptions {
+  /** The names of the columns, where the file has no header. */
+  header?: readonly string[]
+  /** Rows may be too long; those too short for a wanted column are passed over, as `datasets` does, and counted here. */
+  skipped?: { rows: number }
+}
+
 /** Cells of one row; row numbers count from 1, the header being row 1. */
 interface TableRow {
   cells: string[]
   row: number
 }
 
-/** The rows of a CSV or TSV that are not blank. Quotes mean nothing in a TSV: one lone quote would swallow the rest of the file. */
-export function readTable(text: string, format: 'csv' | 'tsv', name: string): TableRow[] {
-  const { data, errors } =
-    format === 'csv'
-      ? Papa.parse<string[]>(text, { delimiter: ',' })
-      : Papa.parse<string[]>(text.replace(/\r\n?/g, '\n'), { delimiter: '\t', quoteChar: '\0', newline: '\n' })
-  if (errors.length) {
-    const { row, message } = errors[0]
-    throw new Error(
-      `${name}, row ${(row ?? 0) + 1}: ${message}; a cell with quotes, commas or line breaks wants quotes around it and "" for each inside`,
-    )
-  }
-  return data.map((cells, i) => ({ cells, row: i + 1 })).filter(({ cells }) => cells.length > 1 || cells[0] !== '')
+/** The rows of a TSV. Quotes mean nothing in it: one lone quote would swallow the rest of the file. */
+export async function* tsvRecords(pieces: TextPieces, name: string): AsyncGenerator<TableRow[]> {
+  for await (const some of lines(pieces, name)) yield some.map(({ text, row }) => ({ cells: text.split('\t'), row }))
 }
 
-/** Takes the wanted columns out of a table whose first row names them. */
-export function findColumns(table: TableRow[], name: string, columns: Columns): RawRow[] {
-  if (!table.length) throw new Error(`${name}: the file is empty; wanted a header with the names of the columns`)
-  const [{ cells: header }, ...rows] = table
-  const place = (column: string | undefined): number => {
-    if (column === undefined) return -1
-    const found = header.flatMap((h, i) => (h.trim() === column ? [i] : []))
-    if (found.length === 1) return found[0]
-    const problem = found.length ? 'stands twice in the header' : 'is not there'
-    throw new Error(
-      `${name}: the column ${JSON.stringify(column)} ${problem}; the file has ${header.map((h) => JSON.stringify(h.trim())).join(', ')}`,
-    )
+/** The rows of a CSV, as RFC 4180 has them. */
+export async function* csvRecords(pieces: TextPieces, name: string): AsyncGenerator<TableRow[]> {
+  let rest = ''
+  let row = 0
+  let parser: Papa.Parser | undefined
+  const take = (text: string, last: boolean): TableRow[] => {
+    parser ??= new Papa.Parser({ delimiter: ',', newline: lineEnd(rest) })
+    const { data, errors, meta } = parser.parse(text, 0, !last) as Papa.ParseResult<string[]>
+    // An error past the last whole row may be a cell of which only the beginning is here.
+    const error = errors.find((e) => last || (e.row ?? 0) < data.length)
+    if (error)
+      throw new Error(
+        `${name}, row ${row + (error.row ?? 0) + 1}: ${error.message}; a cell with quotes, commas or line breaks wants quotes around it and "" for each inside`,
+      )
+    rest = rest.slice(meta.cursor)
+    return data.map((cells) => ({ cells, row: ++row }))
   }
-  const [text, pair, label] = [place(columns.text), place(columns.textPair), place(columns.label)]
-  return rows.map(({ cells, row }) => {
-    const where = `${name}, row ${row}`
-    if (cells.length !== header.length) throw new Error(`${where}: wanted ${header.length} columns as in the header, got ${cells.length}`)
-    return {
-      where,
-      text: cells[text],
-      ...(pair < 0 ? {} : { pair: cells[pair] }),
-      ...(label < 0 ? {} : { label: cells[label] }),
+  for await (const piece of pieces) {
+    rest += piece
+    if (!parser && rest.length < 1 << 16) continue // enough to tell how lines end
+    yield take(rest.endsWith('\r') ? rest.slice(0, -1) : rest, false)
+    if (rest.length > maxRow) throw tooLong(name, row + 1, '; is a quote never closed?')
+  }
+  yield take(rest, true)
+}
+
+function lineEnd(text: string): '\n' | '\r\n' | '\r' {
+  return Papa.parse(text.slice(0, 1 << 20), { delimiter: ',', preview: 1 }).meta.linebreak as '\n' | '\r\n' | '\r'
+}
+
+/** Takes the wanted columns out of a table whose first row names them. Blank rows are passed over. */
+export async function* tableRows(
+  records: AsyncIterable<TableRow[]>,
+  name: string,
+  columns: Columns,
+  pieces: TextPieces,
+  { header: given, skipped }: TableOptions = {},
+): AsyncGenerator<RawRow[]> {
+  let header = given
+  const wanted = Object.values(columns) as string[]
+  for (const column of given ? wanted : []) place(given ?? [], column, name)
+  const pick = (r: TableRow): RawRow[] => {
+    if (r.cells.length === 1 && r.cells[0] === '') return []
+    if (pieces.broken) checkCells(r, header, name, pieces)
+    if (!header) {
+      header = r.cells.map((h) => h.trim())
+      for (const column of wanted) place(header, column, name)
+      return []
     }
-  })
+    const found = pickCells(r, header, columns, name, skipped !== undefined)
+    if (!found && skipped) skipped.rows++
+    return found ? [found] : []
+  }
+  for await (const some of records) yield some.flatMap(pick)
+  if (!header) throw new Error(`${name}: the file is empty; wanted a header with the names of the columns`)
+}
+
+function pickCells(
+  { cells, row }: TableRow,
+  header: readonly string[],
+  columns: Columns,
+  name: string,
+  lenient: boolean,
+): RawRow | undefined {
+  const where = `${name}, row ${row}`
+  if (!lenient && cells.length !== header.length)
+    throw new Error(`${where}: wanted ${header.length} columns as in the header, got ${cells.length}`)
+  const [text, pair, label] = [columns.text, columns.textPair, columns.label].map((c) => (c === undefined ? undefined : header.indexOf(c)))
+  const found: RawRow = {
+    where,
+    text: cells[text as number],
+    ...(pair === undefined ? {} : { pair: cells[pair] }),
+    ...(label === undefined ? {} : { label: cells[label] }),
+  }
+  return Object.values(found).includes(undefined) ? undefined : found
+}
+
+/** Where a column stands. @throws Error where it is missing or stands twice */
+export function place(header: readonly string[], column: string, name: string): number {
+  const found = header.flatMap((h, i) => (h === column ? [i] : []))
+  if (found.length === 1) return found[0]
+  const problem = found.length ? 'stands twice in the header' : 'is not there'
+  throw new Error(
+    `${name}: the column ${JSON.stringify(column)} ${problem}; the file has ${header.map((h) => JSON.stringify(h)).join(', ')}`,
+  )
+}
+
+function checkCells({ cells, row }: TableRow, header: readonly string[] | undefined, name: string, pieces: TextPieces): void {
+  cells.forEach((cell, i) => pieces.check(cell, () => `${name}, row ${row}, column ${header?.[i] ?? i + 1}`))
 }
 
 /** One JSON object a line; blank lines are skipped. */
-export function readJsonl(text: string, name: string, columns: Columns): RawRow[] {
-  return text.split('\n').flatMap((line, i) => {
-    if (!line.trim()) return []
-    const where = `${name}, row ${i + 1}`
-    const value = parseJson(line, where)
-    const cell = (key: string): unknown => {
-      if (Object.hasOwn(value, key)) return value[key]
-      throw new Error(
-        `${where}: the column ${JSON.stringify(key)} is not there; the row has ${Object.keys(value)
-          .map((k) => JSON.stringify(k))
-          .join(', ')}`,
-      )
-    }
-    const words = (key: string): string => {
-      const found = cell(key)
-      if (typeof found !== 'string') throw new Error(`${where}, column ${key}: wanted a text, got ${JSON.stringify(found).slice(0, 100)}`)
-      return found
-    }
-    return {
-      where,
-      text: words(columns.text),
-      ...(columns.textPair === undefined ? {} : { pair: words(columns.textPair) }),
-      ...(columns.label === undefined ? {} : { label: cell(columns.label) }),
-    }
-  })
+export async function* jsonlRows(pieces: TextPieces, name: string, columns: Columns): AsyncGenerator<RawRow[]> {
+  for await (const some of lines(pieces, name))
+    yield some.flatMap(({ text, row }) => (text.trim() ? [jsonRow(text, `${name}, row ${row}`, columns, pieces)] : []))
+}
+
+function jsonRow(line: string, where: string, columns: Columns, pieces: TextPieces): RawRow {
+  const value = parseJson(line, where)
+  if (pieces.broken) checkKeys(value, where, pieces)
+  const cell = (key: string): unknown => {
+    if (Object.hasOwn(value, key)) return value[key]
+    const keys = Object.keys(value).map((k) => JSON.stringify(k))
+    throw new Error(`${where}: the column ${JSON.stringify(key)} is not there; the row has ${keys.join(', ')}`)
+  }
+  return {
+    where,
+    text: textCell(cell(columns.text), columns.text, where),
+    ...(columns.textPair === undefined ? {} : { pair: textCell(cell(columns.textPair), columns.textPair, where) }),
+    ...(columns.label === undefined ? {} : { label: cell(columns.label) }),
+  }
+}
+
+function checkKeys(value: Record<string, unknown>, where: string, pieces: TextPieces): void {
+  for (const [key, cell] of Object.entries(value)) {
+    pieces.check(key, () => where)
+    if (typeof cell === 'string') pieces.check(cell, () => `${where}, column ${key}`)
+  }
+}
+
+/** @throws Error where a text is missing or is something else */
+export function textCell(found: unknown, column: string, where: string): string {
+  if (typeof found === 'string') return found
+  const got = typeof found === 'bigint' ? String(found) : JSON.stringify(found ?? null)
+  throw new Error(`${where}, column ${column}: wanted a text, got ${got.slice(0, 100)}`)
 }

@@ -31,13 +31,16 @@ export function encodeDataset(
 ): { examples: Example[]; maxLength: number } {
   if (!rows.length) throw new Error('the data set has no rows')
   const most = Math.min(maxLength ?? Number.POSITIVE_INFINITY, longestRow(config, tokenizer))
-  const examples = rows.map((row, i) => ({
-    encoding: tokenizer.encodeBatch([row.pair === undefined ? row.text : [row.text, row.pair]], { maxLength: most })[0],
-    label: checkLabel(row, i, config),
-  }))
+  const examples = rows.map((row, i) => encodeRow(row, i, tokenizer, config, most))
   const cut = examples.filter((e) => e.encoding.truncated).length
   if (cut) notice(`${cut} of ${rows.length} rows were truncated to ${most} tokens`)
   return { examples, maxLength: most }
+}
+
+/** Tokenises one row; `i` is its place, for messages. */
+export function encodeRow(row: Row, i: number, tokenizer: TextTokenizer, config: EncoderConfig, maxLength: number): Example {
+  const texts = row.pair === undefined ? row.text : ([row.text, row.pair] as const)
+  return { encoding: tokenizer.encodeBatch([texts], { maxLength })[0], label: checkLabel(row, i, config) }
 }
 
 function checkLabel({ label }: Row, i: number, { numLabels, problemType }: EncoderConfig): number {

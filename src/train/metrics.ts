@@ -69,6 +69,8 @@ export function matthews(predicted: ArrayLike<number>, labels: ArrayLike<number>
 
 /** Pearson's correlation; NaN where either side is constant. */
 export function pearson(a: Float64Array, b: Float64Array): number {
+  const constant = (x: Float64Array) => x.every((v) => v === x[0])
+  if (constant(a) || constant(b)) return Number.NaN // rounding would make it a number
   const mean = (x: Float64Array) => x.reduce((sum, v) => sum + v, 0) / x.length
   const [ma, mb] = [mean(a), mean(b)]
   let [ab, aa, bb] = [0, 0, 0]

@@ -15,7 +15,7 @@ export class TrainingPlan {
   #order: { epoch: number; rows: Uint32Array } | null = null
 
   constructor(
-    private readonly args: ResolvedArguments,
+    protected readonly args: ResolvedArguments,
     private readonly examples: Example[],
     readonly maxLength: number,
   ) {
@@ -39,7 +39,7 @@ export class TrainingPlan {
   }
 
   /** A step's micro-batches. */
-  batches(step: number, model: CallablePeftModel, padTokenId: number | undefined): HostBatch[] {
+  batches(step: number, model: CallablePeftModel, padTokenId: number | undefined): HostBatch[] | Promise<HostBatch[]> {
     const size = this.args.perDeviceTrainBatchSize
     const mine = this.examplesOf(step)
     return Array.from({ length: Math.ceil(mine.length / size) }, (_, i) =>

@@ -1,4 +1,4 @@
-import type { Dataset } from '../data'
+import { type Dataset, IterableDataset } from '../data'
 import { type Files, openFolder } from '../io'
 import { AdamW } from './adamw'
 import { type ResolvedArguments, trainingArguments } from './arguments'
@@ -8,6 +8,7 @@ import { type Example, encodeDataset } from './examples'
 import { computeMetrics, type Metrics } from './metrics'
 import { TrainingPlan } from './plan'
 import { TrainingProgram } from './program'
+import { StreamPlan } from './stream_plan'
 import { type Sweep, sweep } from './sweep'
 import type { LogEvent, ProgressEvent, TrainerEvents, TrainerOptions, TrainOptions, TrainOutput } from './trainer_types'
 
@@ -113,8 +114,9 @@ export class Trainer extends Emitter<TrainerEvents> {
   }
 
   async #plan(): Promise<TrainingPlan> {
-    const { trainDataset } = this.#options
+    const { trainDataset, model, processingClass, notice = console.warn } = this.#options
     if (!trainDataset) throw new Error('train: there is no trainDataset: give one in the constructor')
+    if (trainDataset instanceof IterableDataset) return new StreamPlan(this.args, trainDataset, model, processingClass, notice)
     const { examples, maxLength } = this.#encode(trainDataset)
     const plan = new TrainingPlan(this.args, examples, maxLength)
     const half = Math.max(1, this.args.perDeviceTrainBatchSize >> 1)
@@ -126,7 +128,7 @@ export class Trainer extends Emitter<TrainerEvents> {
   async #step(plan: TrainingPlan): Promise<void> {
     const state = this.#state
     const step = state.globalStep
-    const batches = plan.batches(step, this.model, this.#options.processingClass.padTokenId)
+    const batches = await plan.batches(step, this.model, this.#options.processingClass.padTokenId)
     await this.#program.step(batches, plan.learningRate(step), step + 1)
     state.globalStep++
     state.microSteps = this.#program.microSteps

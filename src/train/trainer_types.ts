@@ -1,4 +1,4 @@
-import type { Dataset } from '../data'
+import type { Dataset, IterableDataset } from '../data'
 import type { Files } from '../io'
 import type { TextTokenizer } from '../models/predict'
 import type { CallablePeftModel } from '../peft'
@@ -9,7 +9,8 @@ export interface TrainerOptions {
   model: CallablePeftModel
   /** transformers' name for the tokenizer. */
   processingClass: TextTokenizer
-  trainDataset?: Dataset
+  /** In memory; or streamed, which wants `maxSteps`. */
+  trainDataset?: Dataset | IterableDataset
   evalDataset?: Dataset
   args?: TrainingArguments
   /** Where checkpoints go; default: the folder args.outputDir. */

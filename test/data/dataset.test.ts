@@ -121,9 +121,9 @@ const bad: [string, DataFormat, string | Uint8Array, RegExp, Columns?][] = [
     'another encoding',
     'csv',
     Uint8Array.of(...new TextEncoder().encode('text,label\na,1\n'), 0xe9, 44, 49),
-    /^data\/train, line 3: this is not UTF-8 text/,
+    /^data\/train, row 3, column text: this is not UTF-8 text \(after ""\); is it Latin-1 .*Save it as UTF-8, e\.g\. iconv/,
   ],
-  ['UTF-16', 'csv', Uint8Array.of(0xff, 0xfe, 116, 0), /^data\/train, line 1: this is not UTF-8 text/],
+  ['UTF-16', 'csv', Uint8Array.of(0xff, 0xfe, 116, 0), /^data\/train, row 1: this is not UTF-8 text but UTF-16\. Save it as UTF-8/],
   ['too few columns', 'csv', 'text,label\na,1\n\nb\n', /^data\/train, row 4: wanted 2 columns as in the header, got 1/],
   ['too many columns', 'tsv', 'text\tlabel\na\tb\t1\n', /^data\/train, row 2: wanted 2 columns as in the header, got 3/],
   ['a quote that is never closed', 'csv', 'text,label\nx,1\n"a,1\nb,0\n', /^data\/train, row 3: .*[qQ]uote/],
@@ -164,9 +164,78 @@ test('given names bound the labels', async () => {
 })
 
 test('an unknown format, a missing file', async () => {
-  await assert.rejects(() => load('xml' as DataFormat, ''), /format: wanted 'csv', 'tsv' or 'jsonl', got "xml"/)
+  await assert.rejects(() => load('xml' as DataFormat, ''), /format: wanted 'csv', 'tsv', 'jsonl', 'parquet', 'auto' or 'glue', got "xml"/)
   await assert.rejects(
     () => loadDataset('csv', { train: { files: memoryFiles('data'), path: 'x' } }, both),
     /^data\/x: there is no such file/,
   )
+})
+
+test('auto: the format by the ending of each file; several files make one split', async () => {
+  const encode = (text: string) => new TextEncoder().encode(text)
+  const files = memoryFiles('data', [
+    ['a.csv', encode('text,label\na,0\n')],
+    ['b.TSV', encode('text\tlabel\n"b\t1\n')],
+    ['c.jsonl', encode('{"text":"c","label":2}\n')],
+    ['d.json', encode('{"text":"d","label":3}')],
+    ['e.txt', encode('text\n')],
+  ])
+  const place = (path: string) => ({ files, path })
+  const { train, test: rest } = await loadDataset(
+    'auto',
+    { train: [place('a.csv'), place('b.TSV')], test: [place('c.jsonl'), place('d.json')] },
+    both,
+  )
+  assert.equal(
+    [...train.rows, ...rest.rows],
+    ['a', '"b', 'c', 'd'].map((text, label) => ({ text, label })),
+  )
+  await assert.rejects(
+    () => loadDataset('auto', { train: place('e.txt') }, both),
+    /^data\/e\.txt: cannot tell the format from the name; wanted \.csv, \.tsv, \.jsonl, \.ndjson, \.json, \.parquet: rename the file or name its format$/,
+  )
+  await assert.rejects(() => loadDataset('csv', { train: [] }, both), /train: wanted at least one file, got none/)
+})
+
+test('regression: whole and negative numbers are targets where it is asked for', async () => {
+  const files = memoryFiles('data', [['a', new TextEncoder().encode('text,label\na,-2\nb,3\n')]])
+  const { train } = await loadDataset('csv', { train: { files, path: 'a' } }, both, { regression: true })
+  assert.equal(
+    train.rows.map((r) => r.label),
+    [-2, 3],
+  )
+  const bad = memoryFiles('data', [['a', new TextEncoder().encode('text,label\na,2\nb,three\n')]])
+  await assert.rejects(
+    () => loadDataset('csv', { train: { files: bad, path: 'a' } }, both, { regression: true }),
+    /^data\/a, row 3, column label: wanted a number, got "three"$/,
+  )
+  await assert.rejects(
+    () => loadDataset('csv', { train: { files, path: 'a' } }, both, { regression: true, labelNames: ['a'] }),
+    /a regression has no classes/,
+  )
+})
+
+test('class names that look like numbers are names where they are given', async () => {
+  const stars = ['1', '2', '3', '4', '5']
+  const { rows } = await load('csv', 'text,label\na,5\nb,1\n', both, stars)
+  assert.equal(
+    rows.map((r) => r.label),
+    [4, 0],
+  )
+  for (const label of [0, 6])
+    await assert.rejects(
+      () => load('csv', `text,label\na,${label}\n`, both, stars),
+      /row 2, column label: unknown label "\d"; wanted one of 1, 2, 3, 4, 5$/,
+    )
+  const json = await load('jsonl', '{"text":"a","label":4}', both, stars)
+  assert.is(json.rows[0].label, 4, 'a number of JSON is a class number')
+  await assert.rejects(() => load('csv', 'text,label\na,6\n', both, ['a', 'a']), /a name stands twice/)
+})
+
+test('other kinds of files are told by their first bytes', async () => {
+  const start = (...bytes: number[]) => Uint8Array.of(...bytes, 0x74, 0x0a, 0x61)
+  await assert.rejects(() => load('csv', start(0x1f, 0x8b)), /^data\/train, row 1: this is not text but a gzip file: unpack it$/)
+  await assert.rejects(() => load('csv', start(0x50, 0x4b, 3, 4)), /not text but a zip file \(a spreadsheet\?\)/)
+  await assert.rejects(() => load('jsonl', start(0x50, 0x41, 0x52, 0x31)), /not text but a parquet file: its format is 'parquet'/)
+  await assert.rejects(() => load('csv', start(0, 0x74)), /not UTF-8 text but UTF-16/)
 })
