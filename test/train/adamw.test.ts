@@ -44,7 +44,7 @@ class Reference {
   }
 }
 
-const defaults = { beta1: 0.9, beta2: 0.999, eps: 1e-8, maxGradNorm: 1 }
+const defaults = { beta1: 0.9, beta2: 0.999, eps: 1e-8, maxGradNorm: 1, hold: false }
 
 function setUp(device: Device, size: number, groups: Group[], options: AdamWOptions = {}) {
   const random = rng()
