@@ -64,7 +64,7 @@ await runSuite({ ${tests.map((f) => `${JSON.stringify(f.replace(/^test\/|(\.test
 async function tests() {
   rmSync('dist/test', { recursive: true, force: true })
   const bad = files('test/node/bad', '.ts')
-  const entryPoints = [...files('test', '.test.ts'), ...bad, 'test/run.ts']
+  const entryPoints = [...files('test', '.test.ts'), ...bad, ...files('test/node/child', '.ts'), 'test/run.ts']
   const test = { ...node, sourcemap: 'linked', define: { TEST_ROOT: JSON.stringify(process.cwd()) } }
   await build({ ...test, entryPoints, outdir: 'dist/test', outbase: 'test' })
   await build({ ...test, stdin: suite([...bad, 'test/ops/scale.test.ts']), outfile: 'dist/test/node/bad/suite.js' })

@@ -37,18 +37,7 @@ const wantedLimits = [
  * @throws Error when there is no adapter; it says what to install, and how to ask for the processor.
  */
 export async function openDevice(options: OpenDeviceOptions = {}): Promise<Device> {
-  const { gpu, release } = await platformGpu(options.software ?? false, [])
-  try {
-    const device = await open(gpu, options)
-    device.gpu.lost.then(release)
-    return device
-  } catch (thrown) {
-    release()
-    throw asError(thrown)
-  }
-}
-
-async function open(gpu: GPU, options: OpenDeviceOptions): Promise<Device> {
+  const gpu = await platformGpu(options.software ?? false)
   const adapter = await keepAlive(gpu.requestAdapter({ powerPreference: options.powerPreference ?? 'high-performance' }))
   if (!adapter) throw new Error(`openDevice: no WebGPU adapter was found. ${noAdapterHint}`)
   const software = isSoftware(adapter)

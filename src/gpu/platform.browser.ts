@@ -1,13 +1,8 @@
-export interface PlatformGpu {
-  gpu: GPU
-  release(): void
-}
-
 /** WebGPU in a page or worker: `navigator.gpu`. The browser alone decides about software adapters. */
-export async function platformGpu(_software: boolean, _toggles: string[]): Promise<PlatformGpu> {
+export async function platformGpu(_software: boolean): Promise<GPU> {
   const gpu = globalThis.navigator?.gpu
   if (!gpu) throw new Error(`openDevice: this browser offers no WebGPU here. ${noAdapterHint}`)
-  return { gpu, release: () => {} }
+  return gpu
 }
 
 /** What to tell a user of this platform who has no adapter. */

@@ -1,28 +1,21 @@
 import { create, globals } from 'webgpu'
 import { loadSoftwareAdapter } from './software.node'
 
-export interface PlatformGpu {
-  gpu: GPU
-  /** Stops holding the instance; Node only. */
-  release(): void
-}
+// Dawn crashes when an instance is garbage-collected before everything that was ever asked of it has ended, which nobody
+// can see from here: one instance serves all devices and is kept for the life of the process.
+const instances: GPU[] = []
 
-// Dawn crashes when its instance is garbage-collected before its devices: keep each for the life of its device.
-const instances = new Set<GPU>()
-
-/**
- * WebGPU in Node: Dawn by npm `webgpu`. With `software`, a machine that has no adapter gets SwiftShader.
- * @param toggles Dawn toggles, e.g. `enable-dawn-features=allow_unsafe_apis`
- */
-export async function platformGpu(software: boolean, toggles: string[]): Promise<PlatformGpu> {
-  Object.assign(globalThis, globals)
-  let gpu = create(toggles)
-  if (!(await gpu.requestAdapter()) && software) {
-    await loadSoftwareAdapter()
-    gpu = create(toggles)
+/** WebGPU in Node: Dawn by npm `webgpu`. With `software`, a machine that has no adapter gets SwiftShader. */
+export async function platformGpu(software: boolean): Promise<GPU> {
+  if (!instances.length) {
+    Object.assign(globalThis, globals)
+    instances.push(create([]))
   }
-  instances.add(gpu)
-  return { gpu, release: () => instances.delete(gpu) }
+  if (software && !(await keepAlive(instances[0].requestAdapter()))) {
+    await loadSoftwareAdapter()
+    instances.unshift(create([])) // an instance finds only what was there before it
+  }
+  return instances[0]
 }
 
 /** What to tell a user of this platform who has no adapter. */

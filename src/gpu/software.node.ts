@@ -14,7 +14,7 @@ const help =
  * `CONDLORA_VULKAN=<libvulkan.so.1>` together with `VK_DRIVER_FILES` names another loader and driver instead.
  */
 export async function loadSoftwareAdapter(): Promise<void> {
-  const own = process.env.CONDLORA_VULKAN
+  const own = process.env.CONDLORA_VULKAN || undefined
   const loader = own ?? join(await unpacked(), 'libvulkan.so.1')
   if (!own) {
     const icd = join(dirname(loader), 'vk_swiftshader_icd.json')

@@ -1,0 +1,36 @@
+// 500 training steps; prints the process's memory after a warm-up and at the end, in MiB.
+import { openDevice } from '../../../src/gpu'
+import { TinyTraining } from '../../gpu/check'
+
+const gc = (globalThis as { gc?: () => void }).gc
+if (!gc) throw new Error('wants --expose-gc')
+const device = await openDevice({ software: true, log: () => {} })
+const training = new TinyTraining(
+  device,
+  Float32Array.from({ length: TinyTraining.size }, (_, i) => Math.sin(i) / 3),
+)
+const { recording, result } = await device.record(
+  'step',
+  () => training.run(),
+  (loss) => [loss.storage],
+)
+const batch = { x: new Float32Array(training.x.size), labels: new Int32Array(training.batch) }
+
+async function steps(from: number, to: number): Promise<number> {
+  for (let t = from; t <= to; t++) {
+    batch.x.forEach((_, i) => (batch.x[i] = Math.sin(i * t)))
+    training.set(t, batch.x, batch.labels)
+    await recording.replay()
+    if (t % 10 === 0) await result.item()
+  }
+  await device.sync()
+  gc?.()
+  await new Promise((resolve) => setTimeout(resolve, 20))
+  gc?.()
+  const { rss, heapUsed, external } = process.memoryUsage()
+  console.log(JSON.stringify([rss, heapUsed + external].map((bytes) => bytes / 2 ** 20)))
+  return rss
+}
+
+await steps(1, 200)
+await steps(201, 700)
