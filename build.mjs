@@ -1,4 +1,4 @@
-// Builds with esbuild: `node build.mjs` the library, `test` the tests, `demo` what `npm start` runs, `gpu` bundles for a bare GPU machine, `scripts` what is run by hand.
+// Builds with esbuild: `node build.mjs` the library and the command, `test` the tests, `cli` the command, `demo` what `npm start` runs, `gpu` bundles for a bare GPU machine, `scripts` what is run by hand.
 import { execFileSync } from 'node:child_process'
 import { cpSync, existsSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
@@ -47,6 +47,18 @@ async function library() {
   })
   execFileSync('npx', ['tsc', '-p', 'tsconfig.types.json'], { stdio: 'inherit' })
   cpSync('shaders/wgsl.d.ts', 'dist/types/shaders/wgsl.d.ts')
+}
+
+/** The command `condlora`; what a command needs is a piece of its own, loaded when it runs. */
+async function cli() {
+  rmSync('dist/cli', { recursive: true, force: true })
+  await build({
+    ...node,
+    entryPoints: ['src/cli/condlora.ts'],
+    outdir: 'dist/cli',
+    splitting: true,
+    loader: { ...common.loader, '.css': 'text' },
+  })
 }
 
 async function demo() {
@@ -123,10 +135,15 @@ async function scripts() {
 const modes = {
   library: async () => {
     await library()
+    await cli()
     await gpu()
   },
   demo,
-  test: tests,
+  test: async () => {
+    await cli()
+    await tests()
+  },
+  cli,
   gpu,
   scripts,
 }

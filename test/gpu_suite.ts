@@ -68,7 +68,7 @@ export async function runSuite(files: Record<string, () => Promise<unknown>>): P
 /** What the adapter is and has, before anything is planned for it. */
 async function adapterReport(): Promise<string[]> {
   // Dawn shows its experimental features under this toggle only; nothing but this report uses them.
-  const { gpu } = await platformGpu(true, ['enable-dawn-features=allow_unsafe_apis'])
+  const gpu = await platformGpu(true, ['enable-dawn-features=allow_unsafe_apis'])
   const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' })
   if (!adapter) throw new Error('no WebGPU adapter: see VK_DRIVER_FILES, or CONDLORA_VULKAN for a loader outside the usual folders')
   const { vendor, architecture, device, description } = adapter.info

@@ -1,5 +1,5 @@
 /** WebGPU in a page or worker: `navigator.gpu`. The browser alone decides about software adapters. */
-export async function platformGpu(_software: boolean): Promise<GPU> {
+export async function platformGpu(_software: boolean, _toggles: string[] = []): Promise<GPU> {
   const gpu = globalThis.navigator?.gpu
   if (!gpu) throw new Error(`openDevice: this browser offers no WebGPU here. ${noAdapterHint}`)
   return gpu
@@ -13,4 +13,15 @@ export const noAdapterHint =
 /** Pages live on by themselves. */
 export function keepAlive<T>(promise: Promise<T>): Promise<T> {
   return promise
+}
+
+/** A page sees the browser's own choice alone, without a name. */
+export async function adapterNames(): Promise<{ name: string; backend: string }[]> {
+  return [{ name: '', backend: 'browser' }]
+}
+
+export async function adapterToggles(wanted: string, _software: boolean): Promise<string[]> {
+  throw new Error(
+    `openDevice: adapter: a page cannot choose an adapter by name (got ${JSON.stringify(wanted)}); use powerPreference, or the browser's settings`,
+  )
 }
