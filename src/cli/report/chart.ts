@@ -26,8 +26,8 @@ function spec(series: Series[], lastStep: number): TopLevelSpec {
   // A line of few points shows where they are; one alone would not be seen otherwise.
   const dotted = series.filter((s) => s.points.length <= 30).map((s) => s.name)
   return {
-    width: 400,
-    height: 210,
+    width: 380,
+    height: 200,
     padding: 4,
     autosize: { type: 'fit', contains: 'padding' },
     data: { values: series.flatMap(({ name, points }) => points.map((p) => ({ ...p, name }))) },
@@ -59,8 +59,8 @@ function spec(series: Series[], lastStep: number): TopLevelSpec {
 const text = {
   labelColor: 'currentColor',
   titleColor: 'currentColor',
-  labelFontSize: 12,
-  titleFontSize: 12,
+  labelFontSize: 13,
+  titleFontSize: 13,
   titleFontWeight: 'normal',
 } as const
 
