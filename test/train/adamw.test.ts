@@ -77,6 +77,8 @@ function step({ gradients, optimizer }: Setup, grad: Float32Array, lr: number, t
 /** Several steps with gradients of very different size; after each, parameters, their change, moments and norm against float64. */
 async function compare(name: string, s: Setup, steps = 4): Promise<void> {
   const { random, values, optimizer, reference, start } = s
+  // Of few numbers all may happen to be small differences of larger ones.
+  const loose = start.length < 100 ? 1e-4 : 1e-5
   for (let t = 1; t <= steps; t++) {
     const spread = [1, 1e-3, 30, 0.1][t % 4]
     const grad = random.uniform(start.length, -spread, spread)
@@ -87,10 +89,10 @@ async function compare(name: string, s: Setup, steps = 4): Promise<void> {
     const moved = (p: ArrayLike<number>) => Float64Array.from(start, (v, i) => p[i] - v)
     assert.close(got, reference.p, 1e-6, `${name}, step ${t}: parameters`)
     // A change is a small difference of f32 numbers around 1: their rounding is part of it.
-    assert.close(moved(got), moved(reference.p), start.length < 100 ? 1e-4 : 1e-5, `${name}, step ${t}: change`)
+    assert.close(moved(got), moved(reference.p), loose, `${name}, step ${t}: change`)
     for (const [i, { start: at, count }] of reference.groups.entries()) {
       const { m, v } = optimizer.moments[i]
-      assert.close(await m.data(), reference.m.subarray(at, at + count), 1e-5, `${name}, step ${t}: m of group ${i}`)
+      assert.close(await m.data(), reference.m.subarray(at, at + count), loose, `${name}, step ${t}: m of group ${i}`)
       assert.close(await v.data(), reference.v.subarray(at, at + count), 1e-5, `${name}, step ${t}: v of group ${i}`)
     }
     const { gradNorm, badStep } = await optimizer.status()
