@@ -19,7 +19,7 @@ function stuck(files: Files): Files {
 const files = openFolder(folder)
 const trainer = await start({
   model: { hidden_dropout_prob: 0.1 },
-  args: { maxSteps: 72, saveSteps: 2, saveTotalLimit: 2, evalStrategy: 'steps', evalSteps: 9, loadBestModelAtEnd: true },
+  args: { maxSteps: 60, saveSteps: 2, saveTotalLimit: 2, evalStrategy: 'steps', evalSteps: 9, loadBestModelAtEnd: true },
   files: half ? stuck(files) : files,
 })
 trainer.on('log', ({ step }) => console.log(`step ${step}`))
