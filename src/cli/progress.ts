@@ -36,7 +36,7 @@ export function duration(seconds: number): string {
 }
 
 function logText({ loss, learningRate, samplesPerSecond, eta }: LogEvent): string {
-  return `loss ${loss.toFixed(4)}  lr ${learningRate.toPrecision(3)}  ${samplesPerSecond.toFixed(1)} samples/s  ${duration(eta)} left`
+  return `${duration(eta)} left  loss ${loss.toFixed(4)}  lr ${learningRate.toPrecision(3)}  ${samplesPerSecond.toFixed(1)} samples/s`
 }
 
 class Bar {
@@ -69,7 +69,7 @@ class Bar {
     if (!this.#bar) {
       const format = `${pc.bold(what.padEnd(8))} {bar} {value}/{total}  {note}`
       this.#bar = new SingleBar(
-        { format, stream: process.stderr, clearOnComplete: true, hideCursor: true, barsize: 24 },
+        { format, stream: process.stderr, clearOnComplete: true, hideCursor: true, barsize: 12 },
         Presets.shades_classic,
       )
       this.#bar.start(total, done, { note })

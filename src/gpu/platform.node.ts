@@ -58,7 +58,8 @@ export async function adapterToggles(wanted: string, software: boolean): Promise
     names = [...names, ...(await adapterNames())]
   }
   const found = matching(names, wanted)
-  if (found.length === 1) return [`backend=${found[0].backend}`, `adapter=${found[0].name}`]
+  // One adapter may be there under several backends: Dawn lists the better one first.
+  if (new Set(found.map((n) => n.name)).size === 1) return [`backend=${found[0].backend}`, `adapter=${found[0].name}`]
   const listed = names.map((n) => `${n.name} (${n.backend})`).join('; ') || 'none'
   throw new Error(`openDevice: adapter: wanted one whose name contains ${JSON.stringify(wanted)}, got ${found.length} of: ${listed}`)
 }
