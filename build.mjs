@@ -1,7 +1,7 @@
-// Builds with esbuild: `node build.mjs` the library, `test` the tests, `demo` what `npm start` runs, `gpu` bundles for a bare GPU machine, `scripts` what is run by hand.
+// Builds with esbuild: `node build.mjs` the library and the command, `test` the tests, `cli` the command, `demo` what `npm start` runs, `gpu` bundles for a bare GPU machine, `scripts` what is run by hand.
 import { execFileSync } from 'node:child_process'
-import { cpSync, existsSync, readdirSync, rmSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { build } from 'esbuild'
 
@@ -59,6 +59,30 @@ async function library() {
   })
   execFileSync('npx', ['tsc', '-p', 'tsconfig.types.json'], { stdio: 'inherit' })
   cpSync('shaders/wgsl.d.ts', 'dist/types/shaders/wgsl.d.ts')
+  for (const file of files('dist/types', '.d.ts')) writeFileSync(file, forUsers(file))
+}
+
+/**
+ * Types that need nothing of the user's tsconfig: TypeScript reads imports as Node does, with the file's whole name, and
+ * knows Symbol.dispose only where it is asked to.
+ */
+function forUsers(file) {
+  const whole = (path) => (existsSync(join(dirname(file), `${path}.d.ts`)) ? `${path}.js` : `${path}/index.js`)
+  const text = readFileSync(file, 'utf8')
+  const head = text.includes('[Symbol.dispose]') ? '/// <reference lib="esnext.disposable" />\n' : ''
+  return head + text.replace(/((?:from|import\() ?')(\.[^']*)(')/g, (_, before, path, after) => before + whole(path) + after)
+}
+
+/** The command `condlora`; what a command needs is a piece of its own, loaded when it runs. */
+async function cli() {
+  rmSync('dist/cli', { recursive: true, force: true })
+  await build({
+    ...node,
+    entryPoints: ['src/cli/condlora.ts'],
+    outdir: 'dist/cli',
+    splitting: true,
+    loader: { ...common.loader, '.css': 'text' },
+  })
 }
 
 async function demo() {
@@ -135,10 +159,15 @@ async function scripts() {
 const modes = {
   library: async () => {
     await library()
+    await cli()
     await gpu()
   },
   demo,
-  test: tests,
+  test: async () => {
+    await cli()
+    await tests()
+  },
+  cli,
   gpu,
   scripts,
 }

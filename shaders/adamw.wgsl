@@ -1,14 +1,15 @@
 // Clipping by the global norm, then AdamW (PyTorch's: eps after bias correction), over flat ranges of all trained numbers.
 //
 // FORM 0, squares:  partial[g] = Σ over the group's range of grad²
-// FORM 1, norm:     norm = √Σ partial;  clip = min(1, maxNorm / (norm + 1e-6));  apply = norm is finite
+// FORM 1, norm:     norm = √Σ partial;  clip = min(1, maxNorm / (norm + 1e-6));  apply = norm and loss are finite, and, where
+//                   count ≠ 0 (hold), no step before was refused
 //                   status = {norm, clip, apply, first step that was not finite (0: none)}
 // FORM 2, step:     g = clip·grad;  m ← β1·m + (1−β1)·g;  v ← β2·v + (1−β2)·g²
 //                   p ← p·(1 − lr·λ) − lr · (m / c1) / (√(v / c2) + eps);   nothing at all where apply = 0
 // hyper = {lr, c1 = 1 − β1ᵗ, c2 = 1 − β2ᵗ, t}: rewritten by the CPU before each step, so that replays need nothing else.
 //
 // FORM 0: binding 1 partial (written), 2 grad
-// FORM 1: binding 1 status (written), 2 partial, 3 hyper
+// FORM 1: binding 1 status (written), 2 partial, 3 hyper, 4 loss [1]
 // FORM 2: binding 1 p, 2 m, 3 v (written), 4 grad, 5 hyper, 6 status
 //
 // FORM 0: group g sums elements [PER_GROUP·g, PER_GROUP·(g+1)); a thread takes every 64th, then a tree in the group.
@@ -30,6 +31,7 @@ struct Params {
 @group(0) @binding(1) var<storage, read_write> status: array<f32>;
 @group(0) @binding(2) var<storage, read> partial: array<f32>;
 @group(0) @binding(3) var<storage, read> hyper: array<f32>;
+@group(0) @binding(4) var<storage, read> loss: array<f32>;
 #endif
 #if FORM == 2
 @group(0) @binding(1) var<storage, read_write> param: array<f32>;
@@ -70,11 +72,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   if (thread == 0u) {
     // WGSL promises no NaN or infinity, but their bits are what they are: all exponent bits set.
     let finite = (bitcast<u32>(square) & 0x7f800000u) != 0x7f800000u;
+    let good = finite && (bitcast<u32>(loss[0]) & 0x7f800000u) != 0x7f800000u;
     let norm = sqrt(select(0.0, square, finite));
     status[0] = select(bitcast<f32>(0x7f000000u), norm, finite);
     status[1] = select(1.0, min(1.0, p.maxNorm / (norm + 1e-6)), p.maxNorm > 0.0);
-    status[2] = select(0.0, 1.0, finite);
-    if (!finite && status[3] == 0.0) { status[3] = hyper[3]; }
+    status[2] = select(0.0, 1.0, good && (p.count == 0u || status[3] == 0.0));
+    if (!good && status[3] == 0.0) { status[3] = hyper[3]; }
   }
 #endif
 #if FORM == 2

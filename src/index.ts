@@ -25,9 +25,13 @@ export type { TokenBatch } from './models/inputs'
 export type { Prediction } from './models/predict'
 export { type CallablePeftModel, getPeftModel, type ParameterCounts, type PeftConfig, PeftModel, trainableParameters } from './peft'
 export {
+  type BeginEvent,
   type LogEvent,
+  type MemoryForecast,
   type Metrics,
   type ProgressEvent,
+  type RecoverEvent,
+  StepTimeoutError,
   Trainer,
   type TrainerEvents,
   type TrainerOptions,

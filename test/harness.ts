@@ -149,6 +149,6 @@ export const assert: Assert = {
       error = toError(thrown)
     }
     if (!error) base.unreachable(`wanted an error like ${message}, got none`)
-    else base.match(error.message, message)
+    else base.match(error.message, message, `wanted an error like ${message}, got: ${error.message}`)
   },
 }

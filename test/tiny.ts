@@ -39,7 +39,11 @@ export function tinyFiles(changes: Record<string, unknown> = {}): Files {
 }
 
 export function tinyModel(device: Device, changes?: Record<string, unknown>): Promise<CallableModel<ModelForSequenceClassification>> {
-  return AutoModelForSequenceClassification.fromPretrained(tinyFiles(changes), { device, notice: () => {} })
+  return loadTiny(tinyFiles(changes), device)
+}
+
+export function loadTiny(files: Files, device: Device): Promise<CallableModel<ModelForSequenceClassification>> {
+  return AutoModelForSequenceClassification.fromPretrained(files, { device, notice: () => {} })
 }
 
 export async function miniTokenizer(): Promise<Tokenizer> {

@@ -27,7 +27,7 @@ export async function tenSteps(
   for (const [theirs, ours] of Object.entries(names)) model.parameters.get(ours).write(start.get(theirs) as Float32Array)
   const { values, gradients } = model.parameters
   const optimizer = new AdamW(base.device, [{ values, gradients, start: 0, count: values.size }])
-  const program = new TrainingProgram(model, optimizer, 0)
+  const program = new TrainingProgram(model, optimizer, { seed: 0 })
   const losses: number[] = []
   const norms: number[] = []
   const begun = performance.now()

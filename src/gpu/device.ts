@@ -218,6 +218,12 @@ export class Device {
     this.work.throwFailure()
   }
 
+  /** Treats a device that hangs as lost: whatever waits for it rejects with `error`, now and from now on. */
+  abandon(error: DeviceLostError): void {
+    this.work.close(error, true)
+    this.#pending = []
+  }
+
   /** Destroys the device and all its memory. Pending work is dropped: what waits for it rejects. */
   destroy(): void {
     this.work.close(new DeviceLostError('this device was destroyed: open a new one'), false)

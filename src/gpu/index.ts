@@ -1,3 +1,4 @@
+export { type AdapterReport, listAdapters } from './adapters'
 export { f32, type Word } from './commands'
 export { type Binding, Device, type DeviceLimits, type Dispatch } from './device'
 export { asError, complain, DeviceLostError, GpuError, OutOfMemoryError } from './errors'

@@ -51,7 +51,8 @@ export class Memory {
 
   constructor(
     private readonly device: GPUDevice,
-    private readonly limit: number,
+    /** Bytes that may live at once, as the opener asked. */
+    readonly limit: number,
     maxBufferSize: number,
     private readonly work: WorkQueue,
     private readonly later: (job: () => void) => void,

@@ -1,12 +1,14 @@
 import { Device, type DeviceLimits } from './device'
 import { asError } from './errors'
-import { keepAlive, noAdapterHint, platformGpu } from './platform.node'
+import { adapterToggles, keepAlive, noAdapterHint, platformGpu } from './platform.node'
 
 export interface OpenDeviceOptions {
   /** Run on the processor where there is no GPU; on Linux x64 Node brings SwiftShader for it. Default false: an error. */
   software?: boolean
   /** Default `high-performance`. */
   powerPreference?: GPUPowerPreference
+  /** A part of the name of the adapter to take (Node only); `listAdapters` tells the names. */
+  adapter?: string
   /** Optional features not to use, e.g. `['shader-f16']`. */
   withhold?: string[]
   /** Never hold more than this many bytes of buffers; going beyond is an OutOfMemoryError. Default: no limit. */
@@ -37,11 +39,12 @@ const wantedLimits = [
  * @throws Error when there is no adapter; it says what to install, and how to ask for the processor.
  */
 export async function openDevice(options: OpenDeviceOptions = {}): Promise<Device> {
-  const gpu = await platformGpu(options.software ?? false)
+  const allowed = options.software ?? false
+  const gpu = await platformGpu(allowed, options.adapter === undefined ? [] : await adapterToggles(options.adapter, allowed))
   const adapter = await keepAlive(gpu.requestAdapter({ powerPreference: options.powerPreference ?? 'high-performance' }))
   if (!adapter) throw new Error(`openDevice: no WebGPU adapter was found. ${noAdapterHint}`)
   const software = isSoftware(adapter)
-  if (software && !options.software)
+  if (software && !allowed)
     throw new Error(`openDevice: the only WebGPU adapter here is ${describe(adapter)}, and nobody asked for it. ${noAdapterHint}`)
   const features = wanted.filter((f) => adapter.features.has(f) && !options.withhold?.includes(f))
   const requiredLimits = Object.fromEntries(wantedLimits.map((name) => [name, adapter.limits[name]]))
@@ -67,11 +70,11 @@ function texts(adapter: GPUAdapter): string[] {
   return [description, device, architecture, vendor].filter((t): t is string => Boolean(t))
 }
 
-function isSoftware(adapter: GPUAdapter): boolean {
+export function isSoftware(adapter: GPUAdapter): boolean {
   return Boolean(adapter.info?.isFallbackAdapter) || /swiftshader|llvmpipe|lavapipe|basic render/i.test(texts(adapter).join(' '))
 }
 
-function describe(adapter: GPUAdapter): string {
+export function describe(adapter: GPUAdapter): string {
   const name = texts(adapter)[0] ?? 'unnamed adapter'
   return isSoftware(adapter) ? `${name} (software, on the processor)` : name
 }

@@ -14,3 +14,14 @@ export const noAdapterHint =
 export function keepAlive<T>(promise: Promise<T>): Promise<T> {
   return promise
 }
+
+/** A page sees the browser's own choice alone, without a name. */
+export async function adapterNames(): Promise<{ name: string; backend: string }[]> {
+  return [{ name: '', backend: 'browser' }]
+}
+
+export async function adapterToggles(wanted: string, _software: boolean): Promise<string[]> {
+  throw new Error(
+    `openDevice: adapter: a page cannot choose an adapter by name (got ${JSON.stringify(wanted)}); use powerPreference, or the browser's settings`,
+  )
+}

@@ -2,30 +2,70 @@ import { create, globals } from 'webgpu'
 import { loadSoftwareAdapter, vulkanIsMissing } from './software.node'
 
 // Dawn crashes when an instance is garbage-collected before everything that was ever asked of it has ended, which nobody
-// can see from here: one instance serves all devices and is kept for the life of the process. By toggles.
-const instances = new Map<string, GPU>()
-const retired: GPU[] = []
+// can see from here: one instance for each choice of toggles serves all devices and is kept for the life of the process.
+const instances: GPU[] = []
+const current = new Map<string, GPU>()
+
+function instance(toggles: string[]): GPU {
+  if (!instances.length) Object.assign(globalThis, globals)
+  const key = toggles.join('\n')
+  const gpu = current.get(key) ?? create(toggles)
+  if (!current.has(key)) instances.push(gpu)
+  current.set(key, gpu)
+  return gpu
+}
 
 /**
  * WebGPU in Node: Dawn by npm `webgpu`. With `software`, a machine that has no adapter gets SwiftShader.
- * @param toggles Dawn toggles, e.g. `enable-dawn-features=allow_unsafe_apis`
+ * @param toggles Dawn's options, e.g. `enable-dawn-features=allow_unsafe_apis`, `adapter=NAME`
  */
 export async function platformGpu(software: boolean, toggles: string[] = []): Promise<GPU> {
-  const key = toggles.join()
-  if (software && !instances.size && vulkanIsMissing()) await loadSoftwareAdapter()
-  const known = instances.get(key) ?? make(toggles)
-  instances.set(key, known)
-  if (!software || (await keepAlive(known.requestAdapter()))) return known
-  await loadSoftwareAdapter()
-  const fresh = make(toggles) // an instance finds only what was there before it
-  retired.push(known)
-  instances.set(key, fresh)
-  return fresh
+  if (software && !instances.length && vulkanIsMissing()) await withSoftware()
+  if (software && !(await keepAlive(instance([]).requestAdapter()))) await withSoftware()
+  return instance(toggles)
 }
 
-function make(toggles: string[]): GPU {
-  Object.assign(globalThis, globals)
-  return create(toggles)
+async function withSoftware(): Promise<void> {
+  await loadSoftwareAdapter()
+  current.clear() // an instance finds only what was there before it
+}
+
+/** An adapter by the name that `adapter=NAME` takes. */
+export interface AdapterName {
+  name: string
+  backend: string
+}
+
+/** Dawn lists its adapters only in the error about one that is not there. */
+export async function adapterNames(): Promise<AdapterName[]> {
+  try {
+    await keepAlive(instance(['adapter=(none of this name)']).requestAdapter())
+  } catch (thrown) {
+    return [...String(thrown).matchAll(/backend: '([^']*)', name: '(.*)'/g)].map(([, backend, name]) => ({ backend, name }))
+  }
+  return []
+}
+
+/**
+ * Toggles that choose the adapter whose name contains `wanted`.
+ * @throws Error where none or several have it, with the names of all
+ */
+export async function adapterToggles(wanted: string, software: boolean): Promise<string[]> {
+  await platformGpu(software)
+  let names = await adapterNames()
+  if (software && !matching(names, wanted).length) {
+    await withSoftware()
+    names = [...names, ...(await adapterNames())]
+  }
+  const found = matching(names, wanted)
+  if (found.length === 1) return [`backend=${found[0].backend}`, `adapter=${found[0].name}`]
+  const listed = names.map((n) => `${n.name} (${n.backend})`).join('; ') || 'none'
+  throw new Error(`openDevice: adapter: wanted one whose name contains ${JSON.stringify(wanted)}, got ${found.length} of: ${listed}`)
+}
+
+function matching(names: AdapterName[], wanted: string): AdapterName[] {
+  const exact = names.filter((n) => n.name === wanted)
+  return exact.length ? exact.slice(0, 1) : names.filter((n) => n.name.toLowerCase().includes(wanted.toLowerCase()))
 }
 
 /** What to tell a user of this platform who has no adapter. */

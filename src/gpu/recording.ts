@@ -141,6 +141,15 @@ export class Recording {
     return this.#launches.length
   }
 
+  /** Bytes of the largest buffer and the largest binding that the list asks for. */
+  get largest(): { buffer: number; binding: number } {
+    const bindings = this.commands.flatMap((c) => c.bindings)
+    return {
+      buffer: bindings.reduce((most, b) => Math.max(most, b.storage.size), 0),
+      binding: bindings.reduce((most, b) => Math.max(most, b.size), 0),
+    }
+  }
+
   /** Frees what the recording holds, its kept results too. Harmless when called twice. */
   dispose(): void {
     if (this.disposed) return

@@ -9,6 +9,8 @@ export interface Files {
   read(path: string, start?: number, end?: number): Promise<Uint8Array<ArrayBuffer>>
   /** Writes the whole file, under a temporary name first: after a crash it is the old one or the new one. */
   write(path: string, bytes: Uint8Array | AsyncIterable<Uint8Array>): Promise<void>
+  /** Deletes a file, and folders that are empty then; nothing happens where there is none. Places to read from lack it. */
+  remove?(path: string): Promise<void>
 }
 
 /** Files in memory, e.g. dropped into a page. */
@@ -29,6 +31,9 @@ export function memoryFiles(name: string, entries: Iterable<[string, Uint8Array]
     write: async (path, bytes) => {
       checkPath(path)
       files.set(path, bytes instanceof Uint8Array ? new Uint8Array(bytes) : await joined(bytes))
+    },
+    remove: async (path) => {
+      files.delete(checkPath(path))
     },
   }
 }

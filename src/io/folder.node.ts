@@ -1,4 +1,4 @@
-import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
+import { type FileHandle, mkdir, open, readdir, rename, rm, rmdir, stat } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { checkPath, type Files } from './files'
 
@@ -16,6 +16,7 @@ export function openFolder(folder: string): Files {
     },
     read: (path, start = 0, end) => readRange(place(path), start, end, `${folder}/${path}`),
     write: (path, bytes) => writeSafely(place(path), bytes, `${folder}/${path}`),
+    remove: (path) => removeFile(root, place(path), `${folder}/${path}`),
   }
 }
 
@@ -90,6 +91,17 @@ async function writeSafely(path: string, bytes: Uint8Array | AsyncIterable<Uint8
   } catch (error) {
     await rm(temporary, { force: true }).catch(() => {})
     throw new Error(`cannot write ${name}: ${reason(error)}`)
+  }
+}
+
+async function removeFile(root: string, path: string, name: string): Promise<void> {
+  try {
+    await rm(path, { force: true })
+    for (let parent = dirname(path); parent !== root; parent = dirname(parent)) await rmdir(parent)
+  } catch (error) {
+    // The folder holds other files, or was not there.
+    if (['ENOTEMPTY', 'EEXIST', 'ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return
+    throw new Error(`cannot remove ${name}: ${reason(error)}`)
   }
 }
 

@@ -116,6 +116,8 @@ export function classificationLoss(config: EncoderConfig, logits: Tensor, labels
 export class ModelForSequenceClassification implements SequenceClassifier {
   readonly encoder: Encoder
   readonly head: ClassificationHead
+  /** Checksum of all weights as they were loaded; empty where none were. */
+  digest = ''
 
   constructor(
     readonly device: Device,

@@ -1,6 +1,7 @@
 import type { Tensor } from '../graph'
 import { readChunks, type TensorEntry } from '../io'
 import { Random } from '../ops/philox'
+import { Digest } from './digest'
 import type { ModelForSequenceClassification } from './sequence_classification'
 
 /** Where each tensor of a model comes from, and what loading leaves out or makes up: one notice for the user. */
@@ -74,18 +75,26 @@ function fitting(tensor: Tensor, entry: TensorEntry, file: string): TensorEntry 
  */
 export async function loadWeights(model: ModelForSequenceClassification, plan: WeightPlan, seed: number, chunk?: number): Promise<void> {
   const { prefix, tensors } = model.encoder
-  for (const [name, tensor] of tensors) await load(tensor, plan.found.get(`${prefix}.${name}`) as TensorEntry, chunk)
+  const digest = new Digest()
+  const write = (tensor: Tensor, values: Float32Array) => {
+    digest.add(values)
+    tensor.write(values)
+  }
+  for (const [name, tensor] of tensors) await load(tensor, plan.found.get(`${prefix}.${name}`) as TensorEntry, write, chunk)
   let stream = 0
   for (const [name, tensor] of model.head.tensors) {
     stream++ // a tensor's numbers do not depend on which others are drawn
     const entry = plan.found.get(name)
-    if (entry) await load(tensor, entry, chunk)
-    else if (name.endsWith('.bias')) tensor.write(new Float32Array(tensor.size))
-    else tensor.write(new Random(seed, stream).normal(tensor.size, model.config.initializerRange))
+    if (entry) await load(tensor, entry, write, chunk)
+    else if (name.endsWith('.bias')) write(tensor, new Float32Array(tensor.size))
+    else write(tensor, new Random(seed, stream).normal(tensor.size, model.config.initializerRange))
   }
+  model.digest = digest.hex
   await model.device.sync()
 }
 
-async function load(tensor: Tensor, entry: TensorEntry, chunk?: number): Promise<void> {
-  for await (const { at, values } of readChunks(entry, chunk)) tensor.view([values.length], at).write(values)
+type Write = (tensor: Tensor, values: Float32Array) => void
+
+async function load(tensor: Tensor, entry: TensorEntry, write: Write, chunk?: number): Promise<void> {
+  for await (const { at, values } of readChunks(entry, chunk)) write(tensor.view([values.length], at), values)
 }

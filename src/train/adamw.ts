@@ -21,12 +21,14 @@ export interface AdamWOptions {
   eps?: number
   /** Clip the gradient's global norm to this; 0: never. Default 1. */
   maxGradNorm?: number
+  /** After a refused step refuse all others too, so that what it saw can be looked at. Default false. */
+  hold?: boolean
 }
 
 export interface StepStatus {
   /** Global norm before clipping. */
   gradNorm: number
-  /** Number of the first step whose norm was not finite and that therefore changed nothing; 0: none. */
+  /** Number of the first step whose norm or loss was not finite and that therefore changed nothing; 0: none. */
   badStep: number
 }
 
@@ -41,6 +43,7 @@ export class AdamW {
   readonly moments: { m: Tensor; v: Tensor }[]
   readonly #hyper: Tensor
   readonly #status: Tensor
+  readonly #noLoss: Tensor
   readonly #options: Required<AdamWOptions>
 
   constructor(
@@ -48,11 +51,12 @@ export class AdamW {
     readonly groups: ParameterGroup[],
     options: AdamWOptions = {},
   ) {
-    this.#options = { beta1: 0.9, beta2: 0.999, eps: 1e-8, maxGradNorm: 1, ...options }
+    this.#options = { beta1: 0.9, beta2: 0.999, eps: 1e-8, maxGradNorm: 1, hold: false, ...options }
     const zeros = (n: number) => Tensor.from(device, new Float32Array(n), [n])
     this.moments = groups.map(({ count }) => ({ m: zeros(count), v: zeros(count) }))
     this.#hyper = zeros(4)
     this.#status = zeros(4)
+    this.#noLoss = zeros(1)
   }
 
   /** Learning rate and number (from 1) of the step that runs next. */
@@ -61,10 +65,10 @@ export class AdamW {
     this.#hyper.write([lr, 1 - beta1 ** step, 1 - beta2 ** step, step])
   }
 
-  /** Dispatches one step. */
-  record(): void {
+  /** Dispatches one step, which is refused where its gradients or `loss` [1] are not finite. */
+  record(loss: Tensor = this.#noLoss): void {
     const { device, groups } = this
-    const { beta1, beta2, eps, maxGradNorm } = this.#options
+    const { beta1, beta2, eps, maxGradNorm, hold } = this.#options
     const ranges = groups.flatMap((group, i) =>
       rowRanges(device, 'adamw', Math.ceil(group.count / 64), 256).map((r) => {
         const start = r.start * 64
@@ -90,8 +94,8 @@ export class AdamW {
       op: 'adamw.clip',
       shader,
       constants: { FORM: 1 },
-      bind: [this.#status.bind(), partials.bind(), this.#hyper.bind()],
-      words: [0, partials.size, f32(maxGradNorm)],
+      bind: [this.#status.bind(), partials.bind(), this.#hyper.bind(), loss.bind()],
+      words: [hold ? 1 : 0, partials.size, f32(maxGradNorm)],
       groups: 1,
     })
     for (const { group, moments, start, count } of ranges)
@@ -128,6 +132,16 @@ export class AdamW {
   async status(): Promise<StepStatus> {
     const [gradNorm, , finite, badStep] = await this.#status.data()
     return { gradNorm: finite ? gradNorm : Number.POSITIVE_INFINITY, badStep }
+  }
+
+  /** As it was made: moments zero, no step refused. */
+  reset(): void {
+    for (const { m, v } of this.moments) for (const t of [m, v]) t.write(new Float32Array(t.size))
+    this.#status.write([0, 0, 0, 0])
+  }
+
+  dispose(): void {
+    for (const t of [this.#hyper, this.#status, this.#noLoss, ...this.moments.flatMap(({ m, v }) => [m, v])]) t.dispose()
   }
 
   /** First moments of all groups one after the other, then second moments. */

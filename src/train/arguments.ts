@@ -17,6 +17,8 @@ const schema = z.strictObject({
   perDeviceEvalBatchSize: z._default(positive, 32),
   /** Batches whose gradients make one optimizer step. */
   gradientAccumulationSteps: z._default(positive, 1),
+  /** Rows of like length in one step: less padding, in an order that is less random. */
+  groupByLength: z._default(z.boolean(), false),
   learningRate: z._default(nonNegative, 5e-5),
   lrSchedulerType: z._default(z.enum(['linear', 'cosine', 'constant', 'constant_with_warmup']), 'linear'),
   /** Share of all steps in which the learning rate rises from 0; warmupSteps wins over it. */
@@ -39,6 +41,8 @@ const schema = z.strictObject({
   evalSteps: z.optional(positive),
   saveStrategy: z._default(rhythm, 'steps'),
   saveSteps: z._default(positive, 500),
+  /** Keep this many checkpoints; the newest and the best are never deleted. Default: all. */
+  saveTotalLimit: z.optional(positive),
   /** Restore what was best in `metricForBestModel` when training ends. */
   loadBestModelAtEnd: z._default(z.boolean(), false),
   /** E.g. `evalAccuracy`. Default: evalLoss. */
@@ -47,6 +51,10 @@ const schema = z.strictObject({
   greaterIsBetter: z.optional(z.boolean()),
   /** Stop after this many evaluations without a better metric. */
   earlyStoppingPatience: z.optional(positive),
+  /** A trained tensor whose gradient is exactly zero after two updates is a notice, not an error. */
+  allowZeroGrad: z._default(z.boolean(), false),
+  /** A step (or a batch of an evaluation) that takes longer than this counts as a lost device. */
+  stepTimeoutMs: z._default(positive.check(z.lte(2 ** 31 - 1)), 600_000),
 })
 
 /** transformers' TrainingArguments in camelCase; see the comments above each key in `arguments.ts`. */

@@ -1,127 +1,95 @@
-import { type Files, type NamedTensor, openSafetensors, readJson, readTensor, writeSafetensors } from '../io'
+import { type Files, type NamedTensor, openSafetensors, readTensor, type TensorEntry, writeSafetensors } from '../io'
 import type { FlatParameters } from '../nn/parameters'
-import type { CallablePeftModel } from '../peft'
-import type { AdamW } from './adamw'
-import type { Metrics } from './metrics'
+import type { Engine } from './engine'
+import { readWhole, type StateFile, sha256, stateFile, subFolder, type TrainerState } from './run_folder'
 
-/** What a run must know to go on as if it had never stopped. */
-export interface TrainerState {
-  globalStep: number
-  /** Micro-batches so far: the counter of dropout. */
-  microSteps: number
-  /** Sum of the losses since the last log line, and its steps. */
-  lossSum: number
-  lossSteps: number
-  bestMetric: number | null
-  evaluationsSinceBest: number
-  logHistory: Metrics[]
-}
-
-interface StateFile extends TrainerState {
-  /** What the run was made of: compared on resume. */
-  fingerprint: Record<string, string>
-  /** SHA-256 of the checkpoint's other files. */
-  files: Record<string, string>
-}
-
-const stateFile = 'trainer_state.json'
 const optimizerFile = 'optimizer.safetensors'
 const adapterFile = 'adapter_model.safetensors'
 const bestFile = 'best_adapter.safetensors'
+const momentNames = ['exp_avg', 'exp_avg_sq']
 
-/** A folder of a larger one. */
-export function subFolder(files: Files, folder: string): Files {
-  return {
-    name: `${files.name}/${folder}`,
-    list: async () => (await files.list()).filter((f) => f.startsWith(`${folder}/`)).map((f) => f.slice(folder.length + 1)),
-    size: (path) => files.size(`${folder}/${path}`),
-    read: (path, start, end) => files.read(`${folder}/${path}`, start, end),
-    write: (path, bytes) => files.write(`${folder}/${path}`, bytes),
-  }
-}
-
-/** Trained tensors as they were best, by name. */
+/** Trained tensors as they were at some moment, by name. */
 export type Snapshot = Awaited<ReturnType<FlatParameters['read']>>
 
 /**
  * Writes checkpoint-N: the adapter as `savePretrained` does, the optimizer's moments, and last trainer_state.json with
  * the others' hashes, without which the folder counts for nothing.
+ * @throws Error before anything is written where a number is not finite
  */
 export async function writeCheckpoint(
   run: Files,
-  model: CallablePeftModel,
-  optimizer: AdamW,
+  { model, optimizer }: Engine,
   state: TrainerState,
   fingerprint: Record<string, string>,
   best: Snapshot | null,
 ): Promise<string> {
   const folder = `checkpoint-${state.globalStep}`
-  const files = subFolder(run, folder)
+  const moments = (await optimizer.read()).map((data, i): NamedTensor => ({ name: momentNames[i], shape: [data.length], data }))
+  const trained = [...(await model.parameters.read())].map(([name, t]) => ({ name, ...t }))
+  checkFinite([...trained, ...moments], `${run.name}/${folder}`)
+  const { files, hashes } = hashed(subFolder(run, folder))
   await model.savePretrained(files)
-  const moments: NamedTensor[] = (await optimizer.read()).map((data, i) => ({ name: momentNames[i], shape: [data.length], data }))
   await files.write(optimizerFile, writeSafetensors(moments))
   if (best) await files.write(bestFile, writeSafetensors([...best].map(([name, t]) => ({ name, ...t }))))
-  const hashes: Record<string, string> = {}
-  for (const name of [adapterFile, optimizerFile, ...(best ? [bestFile] : [])]) hashes[name] = await sha256(await files.read(name))
-  const json: StateFile = { ...state, fingerprint, files: hashes }
+  const json: StateFile = { ...state, fingerprint, files: { ...hashes } }
   await files.write(stateFile, new TextEncoder().encode(`${JSON.stringify(json, null, 1)}\n`))
   return folder
 }
 
-const momentNames = ['exp_avg', 'exp_avg_sq']
-
-/** The newest whole checkpoint of a run's folder. */
-export async function lastCheckpoint(run: Files): Promise<string | undefined> {
-  const listed = await run.list().catch(() => [])
-  const steps = listed
-    .map((f) => /^checkpoint-(\d+)\/trainer_state\.json$/.exec(f)?.[1])
-    .filter((n) => n !== undefined)
-    .map(Number)
-    .sort((a, b) => b - a)
-  for (const step of steps) if (await isWhole(subFolder(run, `checkpoint-${step}`))) return `checkpoint-${step}`
-  return undefined
+function checkFinite(tensors: NamedTensor[], where: string): void {
+  for (const { name, data } of tensors) {
+    const bad = data.findIndex((v) => !Number.isFinite(v))
+    if (bad >= 0) throw new Error(`${where}: ${name}: number ${bad} is ${data[bad]}: nothing was written. Try a smaller learningRate`)
+  }
 }
 
-async function isWhole(files: Files): Promise<boolean> {
-  try {
-    const { files: hashes } = (await readJson(files, stateFile)) as unknown as StateFile
-    for (const [name, hash] of Object.entries(hashes)) if ((await sha256(await files.read(name))) !== hash) return false
-    return true
-  } catch {
-    return false
+/** The files, and the hash of each that is written. */
+function hashed(files: Files): { files: Files; hashes: Record<string, string> } {
+  const hashes: Record<string, string> = {}
+  const write = async (path: string, bytes: Parameters<Files['write']>[1]) => {
+    if (bytes instanceof Uint8Array) hashes[path] = await sha256(bytes as Uint8Array<ArrayBuffer>)
+    await files.write(path, bytes)
   }
+  return { files: { ...files, write }, hashes }
 }
 
 /**
  * Puts a checkpoint's numbers back.
- * @throws Error where it belongs to another run: says what differs
+ * @throws Error where it is damaged or belongs to another run: says what differs
  */
 export async function readCheckpoint(
   files: Files,
-  model: CallablePeftModel,
-  optimizer: AdamW,
+  { model, optimizer }: Engine,
   fingerprint: Record<string, string>,
 ): Promise<{ state: TrainerState; best: Snapshot | null }> {
-  const { fingerprint: theirs, files: hashes, ...state } = (await readJson(files, stateFile)) as unknown as StateFile
-  const differ = Object.keys(fingerprint).filter((key) => fingerprint[key] !== theirs?.[key])
+  const { fingerprint: theirs, files: hashes, ...state } = await readWhole(files)
+  const keys = new Set([...Object.keys(theirs), ...Object.keys(fingerprint)])
+  const differ = [...keys].filter((key) => fingerprint[key] !== theirs[key])
   if (differ.length)
     throw new Error(
-      `${files.name} belongs to another run: ${differ.map((key) => `${key} was ${theirs?.[key]}, is ${fingerprint[key]}`).join('; ')}`,
+      `${files.name} belongs to another run: ${differ.map((key) => `${key} was ${theirs[key]}, is ${fingerprint[key]}`).join('; ')}. ` +
+        'Go on with what it was made with, or train from the start in another outputDir',
     )
   const stored = await openSafetensors(files, adapterFile)
-  for (const [name, tensor] of model.parameters.byName) {
-    const entry = stored.get(`base_model.model.${name}`)
-    if (!entry) throw new Error(`${files.name}/${adapterFile}: tensor base_model.model.${name} is missing`)
-    tensor.write(await readTensor(entry))
-  }
-  const moments = await openSafetensors(files, optimizerFile)
-  const read = async (name: string) => {
-    const entry = moments.get(name)
-    if (!entry) throw new Error(`${files.name}/${optimizerFile}: tensor ${name} is missing`)
-    return Float32Array.from(await readTensor(entry))
-  }
-  optimizer.write([await read(momentNames[0]), await read(momentNames[1])])
-  return { state, best: bestFile in hashes ? await readBest(files) : null }
+  const loaded: [(data: Float32Array) => void, Float32Array][] = []
+  for (const [name, tensor] of model.parameters.byName)
+    loaded.push([(data) => tensor.write(data), await load(stored, `base_model.model.${name}`, tensor.size, `${files.name}/${adapterFile}`)])
+  const opened = await openSafetensors(files, optimizerFile)
+  const size = optimizer.groups.reduce((n, g) => n + g.count, 0)
+  const moments = await Promise.all(momentNames.map((name) => load(opened, name, size, `${files.name}/${optimizerFile}`)))
+  const best = Object.hasOwn(hashes, bestFile) ? await readBest(files) : null
+  // All was read: only now is anything changed.
+  for (const [write, data] of loaded) write(data)
+  optimizer.write([moments[0], moments[1]])
+  return { state, best }
+}
+
+async function load(stored: Map<string, TensorEntry>, name: string, size: number, where: string): Promise<Float32Array> {
+  const entry = stored.get(name)
+  if (!entry) throw new Error(`${where}: tensor ${name} is missing`)
+  const data = Float32Array.from(await readTensor(entry))
+  if (data.length !== size) throw new Error(`${where}: tensor ${name}: wanted ${size} numbers, got ${data.length}`)
+  return data
 }
 
 async function readBest(files: Files): Promise<Snapshot> {
@@ -129,9 +97,4 @@ async function readBest(files: Files): Promise<Snapshot> {
   for (const [name, entry] of await openSafetensors(files, bestFile))
     best.set(name, { shape: entry.shape, data: Float32Array.from(await readTensor(entry)) })
   return best
-}
-
-export async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
-  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes))
-  return Array.from(digest, (b) => b.toString(16).padStart(2, '0')).join('')
 }

@@ -1,7 +1,8 @@
 import type { CallablePeftModel } from '../peft'
 import type { ResolvedArguments } from './arguments'
-import { sha256 } from './checkpoint'
 import { type Example, epochOrder, type HostBatch, hostBatch } from './examples'
+import { fingerprint } from './fingerprint'
+import { groupByLength } from './order'
 import { scheduleFactor, warmupStepsOf } from './schedule'
 
 type Rhythm = ResolvedArguments['evalStrategy']
@@ -16,7 +17,7 @@ export class TrainingPlan {
 
   constructor(
     protected readonly args: ResolvedArguments,
-    private readonly examples: Example[],
+    readonly examples: Example[],
     readonly maxLength: number,
   ) {
     this.examplesPerStep = args.perDeviceTrainBatchSize * args.gradientAccumulationSteps
@@ -33,9 +34,20 @@ export class TrainingPlan {
   /** The examples of a step: its place in its epoch's order. The last step of an epoch may have fewer. */
   examplesOf(step: number): Example[] {
     const epoch = Math.floor(step / this.stepsPerEpoch)
-    if (this.#order?.epoch !== epoch) this.#order = { epoch, rows: epochOrder(this.examples.length, this.args.seed, epoch) }
+    if (this.#order?.epoch !== epoch) this.#order = { epoch, rows: this.#orderOf(epoch) }
     const first = (step % this.stepsPerEpoch) * this.examplesPerStep
     return Array.from(this.#order.rows.subarray(first, first + this.examplesPerStep), (i) => this.examples[i])
+  }
+
+  #orderOf(epoch: number): Uint32Array {
+    const { seed } = this.args
+    const order = epochOrder(this.examples.length, seed, epoch)
+    return this.args.groupByLength ? groupByLength(order, this.examples, this.examplesPerStep, seed, epoch) : order
+  }
+
+  /** Whether a step has several micro-batches. */
+  get accumulates(): boolean {
+    return this.args.gradientAccumulationSteps > 1 && this.examples.length > this.args.perDeviceTrainBatchSize
   }
 
   /** A step's micro-batches. */
@@ -53,6 +65,11 @@ export class TrainingPlan {
     return Array.from({ length: this.totalSteps }, (_, step) => this.examplesOf(step)).flat()
   }
 
+  /** Examples among which the largest batch is to be looked for. */
+  largestExamples(): Example[] {
+    return this.usedExamples()
+  }
+
   /** Whether `done` steps are a moment of this rhythm. */
   isDue(rhythm: Rhythm, every: number, done: number): boolean {
     if (rhythm === 'steps') return done % every === 0
@@ -60,17 +77,7 @@ export class TrainingPlan {
   }
 
   /** What must be the same for a checkpoint to be gone on with. */
-  async fingerprint({ base, parameters, peftConfig }: CallablePeftModel): Promise<Record<string, string>> {
-    const ids = Float64Array.from(this.examples.flatMap((e) => [...e.encoding.ids, -1, e.label]))
-    const { perDeviceTrainBatchSize, gradientAccumulationSteps, learningRate, lrSchedulerType, seed, weightDecay, maxGradNorm } = this.args
-    const args = { perDeviceTrainBatchSize, gradientAccumulationSteps, learningRate, lrSchedulerType, seed, weightDecay, maxGradNorm }
-    return {
-      base: `${base.parameterCount} parameters`,
-      data: `${this.examples.length} rows, ${(await sha256(new Uint8Array(ids.buffer))).slice(0, 16)}`,
-      'trained parameters': `${parameters.count}`,
-      adapter: JSON.stringify({ ...peftConfig, baseModelNameOrPath: null }),
-      steps: `${this.totalSteps}, warm-up ${this.warmup}`,
-      args: JSON.stringify(args),
-    }
+  async fingerprint(model: CallablePeftModel): Promise<Record<string, string>> {
+    return fingerprint(model, this.args, this)
   }
 }

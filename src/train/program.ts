@@ -8,9 +8,10 @@ import type { Prepared } from '../peft/method'
 import type { AdamW } from './adamw'
 import type { HostBatch } from './examples'
 import { Feed } from './feed'
+import { within } from './watch'
 
 /** `first` writes gradients, `more` adds to them (accumulation); `logits` and `features` only look. */
-type Kind = 'first' | 'more' | 'logits' | 'features'
+export type Kind = 'first' | 'more' | 'logits' | 'features'
 
 interface Shape {
   recording: Recording
@@ -18,8 +19,17 @@ interface Shape {
   out: Tensor
 }
 
-// Recordings are bounded: lengths come in few buckets, but batch sizes and lengths may still multiply.
-const mostShapes = 32
+export interface ProgramOptions {
+  /** Of dropout. */
+  seed: number
+  /** A step that takes longer counts as a lost device. Default: no limit. */
+  timeoutMs?: number
+  /**
+   * Most recordings of batches that are kept. Lengths come in few buckets, but kinds, sizes and lengths multiply. Default 48:
+   * twelve lengths in every kind.
+   */
+  mostShapes?: number
+}
 
 const copyTo = (to: Tensor, from: Tensor) => elementwise('gradients', 'copy', to, [from])
 const addTo = (to: Tensor, from: Tensor) => elementwise('gradients', 'addTo', to, [from])
@@ -46,7 +56,7 @@ export class TrainingProgram {
   constructor(
     private readonly model: CallablePeftModel,
     private readonly optimizer: AdamW,
-    private readonly seed: number,
+    private readonly options: ProgramOptions,
   ) {
     const { device } = model
     this.#weight = Tensor.from(device, [1])
@@ -59,7 +69,12 @@ export class TrainingProgram {
   }
 
   /** One optimizer step over one or more micro-batches; resolves when it is handed to the device. */
-  async step(batches: HostBatch[], learningRate: number, number: number): Promise<void> {
+  step(batches: HostBatch[], learningRate: number, number: number): Promise<void> {
+    return this.#within(`step ${number}`, this.#step(batches, learningRate, number))
+  }
+
+  async #step(batches: HostBatch[], learningRate: number, number: number): Promise<void> {
+    const { seed } = this.options
     const begin = await this.#prepared()
     const end = await this.#recordedEnd()
     const examples = batches.reduce((n, b) => n + b.size, 0)
@@ -68,47 +83,77 @@ export class TrainingProgram {
       const { recording, feed } = await this.#shape(i === 0 ? 'first' : 'more', batch)
       feed.write(batch)
       this.#weight.write([batch.size / examples])
-      this.#rng.write([this.seed >>> 0, Math.floor(this.seed / 2 ** 32) >>> 0, this.microSteps++, 0])
+      this.#rng.write([seed >>> 0, Math.floor(seed / 2 ** 32) >>> 0, this.microSteps++, 0])
       const lists = [...(this.#stale ? [begin.recording] : []), recording, ...(i === batches.length - 1 ? [end] : [])]
-      this.#stale = false
+      this.#stale = i === batches.length - 1
       await replayAll(lists)
     }
-    this.#stale = true
   }
 
   /** Logits of a batch without dropout, or the head's input; the promise is of the numbers read back. */
-  async look(kind: 'logits' | 'features', batch: HostBatch): Promise<{ data: Promise<Float32Array> }> {
+  look(kind: 'logits' | 'features', batch: HostBatch): Promise<{ data: Promise<Float32Array> }> {
+    return this.#within(`a batch of ${kind}`, this.#look(kind, batch))
+  }
+
+  async #look(kind: 'logits' | 'features', batch: HostBatch): Promise<{ data: Promise<Float32Array> }> {
     const begin = await this.#prepared()
     const { recording, feed, out } = await this.#shape(kind, batch)
     feed.write(batch)
-    await replayAll(this.#stale ? [begin.recording, recording] : [recording])
+    const lists = this.#stale ? [begin.recording, recording] : [recording]
     this.#stale = false
-    return { data: out.data() }
+    await replayAll(lists)
+    return { data: this.#within(`a batch of ${kind}`, out.data()) }
   }
 
-  /** Sum of the steps' losses since the last call, and the optimizer's state: read now, known when the device gets there. */
-  async takeLosses(): Promise<{ lossSum: number; gradNorm: number; badStep: number }> {
+  /** Sum of the steps' losses since it was set, and the optimizer's state: read now, known when the device gets there. */
+  async readLosses(): Promise<{ lossSum: number; gradNorm: number; badStep: number }> {
     const reads = Promise.all([this.#losses.item(), this.optimizer.status()])
-    this.#losses.write([0])
-    const [lossSum, status] = await reads
+    const [lossSum, status] = await this.#within('the reading of the losses', reads)
     return { lossSum, ...status }
   }
 
-  /** Call it when the trained tensors were written from outside. */
+  /** The same; the sum goes on from 0. */
+  takeLosses(): ReturnType<TrainingProgram['readLosses']> {
+    const reads = this.readLosses()
+    this.setLossSum(0)
+    return reads
+  }
+
+  /** From where the sum of the losses goes on. */
+  setLossSum(sum: number): void {
+    this.#losses.write([sum])
+  }
+
+  /** Call it when the trained tensors may have been written from outside. */
   changed(): void {
     this.#stale = true
   }
 
+  /** Records what batches like this one need, so that memory is taken now. Gives the list's largest buffer and binding, in bytes. */
+  async plan(kind: Kind, batch: HostBatch): Promise<{ buffer: number; binding: number }> {
+    const lists = [(await this.#prepared()).recording]
+    if (kind === 'first' || kind === 'more') lists.push(await this.#recordedEnd())
+    lists.push((await this.#shape(kind, batch)).recording)
+    const largest = lists.map((l) => l.largest)
+    return { buffer: Math.max(...largest.map((l) => l.buffer)), binding: Math.max(...largest.map((l) => l.binding)) }
+  }
+
+  /** Gives a batch's recording back. */
+  forget(kind: Kind, batch: HostBatch): void {
+    this.#drop(`${kind} ${batch.key}`)
+  }
+
   dispose(): void {
-    for (const { recording, feed } of this.#shapes.values()) {
-      recording.dispose()
-      feed.dispose()
-    }
-    this.#shapes.clear()
+    for (const key of [...this.#shapes.keys()]) this.#drop(key)
     this.#end?.dispose()
     this.#begin?.recording.dispose()
+    for (const t of [this.#weight, this.#losses, this.#rng, ...(this.#begin?.gradients ?? [])]) t.dispose()
     this.#end = null
     this.#begin = null
+  }
+
+  #within<T>(what: string, work: Promise<T>): Promise<T> {
+    return within(this.device, this.options.timeoutMs ?? 0, what, work)
   }
 
   async #prepared() {
@@ -132,7 +177,7 @@ export class TrainingProgram {
         () => {
           if (gradients.length) backwardAll(prepared.derived.map((d, i) => [d.tensor, gradients[i]]))
           gatherGradients(parameters.leaves(), parameters.gradients, copyTo)
-          this.optimizer.record()
+          this.optimizer.record(this.#losses)
         },
         () => [],
       )
@@ -146,13 +191,22 @@ export class TrainingProgram {
     this.#shapes.delete(key)
     const shape = known ?? (await this.#record(kind, batch))
     this.#shapes.set(key, shape) // the youngest comes last
-    if (this.#shapes.size > mostShapes) {
-      const [[oldest, { recording, feed }]] = this.#shapes
-      this.#shapes.delete(oldest)
-      recording.dispose()
-      feed.dispose()
-    }
+    const [oldest] = this.#shapes.keys()
+    if (this.#shapes.size > (this.options.mostShapes ?? 48)) this.#drop(oldest)
     return shape
+  }
+
+  #drop(key: string): void {
+    const shape = this.#shapes.get(key)
+    this.#shapes.delete(key)
+    shape?.recording.dispose()
+    shape?.feed.dispose()
+  }
+
+  #clearGradients(): void {
+    const { prepared } = this.#begin ?? {}
+    const leaves = [...this.model.parameters.leaves(), ...(prepared?.derived ?? []).flatMap((d) => d.leaves)]
+    for (const [leaf] of leaves) leaf.grad = null
   }
 
   async #record(kind: Kind, batch: HostBatch): Promise<Shape> {
@@ -168,11 +222,16 @@ export class TrainingProgram {
       addTo(this.#losses, elementwise('loss', 'mul', Tensor.empty(this.device, [1], 'loss'), [loss.view([1]), this.#weight]))
       return loss
     }
-    const { recording, result } = await this.device.record(
-      `${kind} ${batch.key}`,
-      kind === 'first' || kind === 'more' ? train : look,
-      (out) => (kind === 'first' || kind === 'more' ? [] : [out.storage]),
-    )
-    return { recording, feed, out: result }
+    const training = kind === 'first' || kind === 'more'
+    try {
+      const { recording, result } = await this.device.record(`${kind} ${batch.key}`, training ? train : look, (out) =>
+        training ? [] : [out.storage],
+      )
+      return { recording, feed, out: result }
+    } catch (thrown) {
+      feed.dispose()
+      this.#clearGradients() // a list that was given up leaves its gradients at the leaves
+      throw thrown
+    }
   }
 }

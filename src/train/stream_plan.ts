@@ -2,7 +2,7 @@ import type { IterableDataset, Row } from '../data'
 import { longestRow, type TextTokenizer } from '../models/predict'
 import type { CallablePeftModel } from '../peft'
 import type { ResolvedArguments } from './arguments'
-import { encodeRow, type HostBatch, hostBatch } from './examples'
+import { type Example, encodeRow, type HostBatch, hostBatch } from './examples'
 import { TrainingPlan } from './plan'
 
 /**
@@ -41,6 +41,17 @@ export class StreamPlan extends TrainingPlan {
 
   override async fingerprint(model: CallablePeftModel): Promise<Record<string, string>> {
     return { ...(await super.fingerprint(model)), data: `streamed, ${await this.dataset.fingerprint()}` }
+  }
+
+  override get accumulates(): boolean {
+    return this.args.gradientAccumulationSteps > 1
+  }
+
+  /** Nobody knows the longest row: the forecast takes rows as long as they may be. */
+  override largestExamples(): Example[] {
+    const ids = new Array<number>(this.maxLength).fill(this.tokenizer.padTokenId ?? 0)
+    const encoding = { ids, typeIds: ids.map(() => 0), mask: ids.map(() => 1), truncated: false }
+    return Array.from({ length: this.args.perDeviceTrainBatchSize }, () => ({ encoding, label: 0 }))
   }
 
   #warned = false

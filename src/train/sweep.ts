@@ -12,6 +12,8 @@ export interface Sweep {
   /** Gets each example's row of numbers. */
   use: (place: number, row: Float32Array) => void
   progress: (done: number) => void
+  /** Ends it after the batch at hand. */
+  signal?: AbortSignal
 }
 
 /** Runs examples through the model without training, in batches of like length; two are in flight. */
@@ -29,6 +31,7 @@ export async function sweep(program: TrainingProgram, s: Sweep): Promise<void> {
     })
     waiting.catch(() => {}) // awaited below, or in the next turn
     await earlier
+    s.signal?.throwIfAborted()
   }
   await waiting
 }

@@ -3,6 +3,7 @@ import type { Files } from '../io'
 import type { TextTokenizer } from '../models/predict'
 import type { CallablePeftModel } from '../peft'
 import type { TrainingArguments } from './arguments'
+import type { BeginEvent } from './forecast'
 import type { Metrics } from './metrics'
 
 export interface TrainerOptions {
@@ -15,6 +16,11 @@ export interface TrainerOptions {
   args?: TrainingArguments
   /** Where checkpoints go; default: the folder args.outputDir. */
   files?: Files
+  /**
+   * Opens a new device after the old one was lost, and gives the same model on it, as new: training goes on from the last checkpoint
+   * (from the start where there is none), to the same bytes. `trainer.model` is that model then. Default: training rejects.
+   */
+  reopen?: () => Promise<CallablePeftModel>
   /** Hears of truncated rows and the like. Default: console.warn. */
   notice?: (text: string) => void
 }
@@ -40,11 +46,22 @@ export interface ProgressEvent {
   total: number
 }
 
+export interface RecoverEvent {
+  /** Why the old device was given up. */
+  error: Error
+  /** Steps done when it was. */
+  step: number
+  /** What training goes on from: a checkpoint's folder, or the start. */
+  from: string
+}
+
 export interface TrainerEvents {
+  begin: BeginEvent
   log: LogEvent
   evaluate: Metrics
   checkpoint: { step: number; folder: string }
   progress: ProgressEvent
+  recover: RecoverEvent
 }
 
 export interface TrainOutput {
@@ -56,8 +73,11 @@ export interface TrainOutput {
 }
 
 export interface TrainOptions {
-  /** Finishes the step, writes a checkpoint (where there is an outputDir) and rejects with the signal's reason. */
+  /**
+   * Finishes the step, writes a checkpoint (where there is an outputDir) and rejects with the signal's reason. An evaluation that it
+   * interrupts is made when training goes on.
+   */
   signal?: AbortSignal
-  /** true: the newest whole checkpoint in outputDir (from the start where there is none); or a folder. */
+  /** true: the newest whole checkpoint in outputDir (from the start where there is none); or a folder (with `files`, one inside them). */
   resumeFromCheckpoint?: boolean | string
 }

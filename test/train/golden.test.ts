@@ -53,7 +53,7 @@ function trainer(model: CallablePeftModel, { optimizer: { weightDecay, clip } }:
   const { parameters, device } = model
   const { values, gradients } = parameters
   const optimizer = new AdamW(device, [{ values, gradients, start: 0, count: values.size, weightDecay }], { maxGradNorm: clip })
-  return new TrainingProgram(model, optimizer, 0)
+  return new TrainingProgram(model, optimizer, { seed: 0 })
 }
 
 async function check(set: string, name: string): Promise<void> {

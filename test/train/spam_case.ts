@@ -27,7 +27,7 @@ export async function spamCase(method: Method, device: Device, fixture: Fixture)
   assert.is(model.parameters.count, wanted.trained)
   const { values, gradients } = model.parameters
   const optimizer = new AdamW(device, [{ values, gradients, start: 0, count: values.size }])
-  const program = new TrainingProgram(model, optimizer, 0)
+  const program = new TrainingProgram(model, optimizer, { seed: 0 })
   const { config } = model.base
   for (const [i, { labels, ...tokens }] of batches.entries()) {
     const key = `8×${tokens.inputIds[0].length}`

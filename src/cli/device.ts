@@ -1,0 +1,18 @@
+import { type Device, openDevice } from '../gpu'
+import type { deviceFlags, Values } from './flags'
+
+/** Opens the GPU that was asked for; falls back to the processor unless told not to, and says so. */
+export async function openCliDevice(settings: Values<typeof deviceFlags>, say: (line: string) => void): Promise<Device> {
+  const device = await openDevice({
+    software: settings.software ?? true,
+    adapter: settings.adapter,
+    memoryLimit: settings.memoryLimit,
+    log: say,
+    onError: (error) => process.stderr.write(`condlora: ${error.message}\n`),
+  }).catch((thrown: Error) => {
+    // The library's advice, in this program's words.
+    throw new Error(thrown.message.replace('ask for it: openDevice({ software: true })', 'leave out --no-software'))
+  })
+  if (device.software) say('condlora: the processor computes, not a GPU, which is slow (--no-software refuses that)')
+  return device
+}

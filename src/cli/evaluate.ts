@@ -1,0 +1,55 @@
+import { Trainer } from '../train'
+import { dataFiles, readSplits } from './data'
+import { openCliDevice } from './device'
+import { UsageError } from './failure'
+import { type Common, dataFlags, deviceFlags, type Settings } from './flags'
+import { findSource, loadTrained, type Source } from './load'
+import { showProgress } from './progress'
+import { print, speaker } from './say'
+import { pick } from './settings'
+
+export interface EvaluateOptions extends Common, Omit<Source, 'run'> {
+  data?: string
+  perDeviceEvalBatchSize?: number
+  maxLength?: number
+  [key: string]: unknown
+}
+
+const { format, text, textPair, label, labels } = dataFlags
+const rowFlags = { format, text, textPair, label, labels }
+
+/** `condlora evaluate` */
+export async function evaluate(run: string | undefined, options: EvaluateOptions): Promise<void> {
+  const { settings, adapterFolder } = await findSource({ ...options, run })
+  // The run says where its own rows are; other rows may have another format.
+  const { format: runFormat, ...own } = settings
+  const file = options.data ?? dataFiles(own).validation
+  if (file === undefined) throw new UsageError('--data: is missing: the file of rows to evaluate on')
+  const rows: Settings = { ...own, format: options.data === undefined ? runFormat : undefined, ...pick(rowFlags, options) }
+  const { split } = await readSplits({ split: file }, rows)
+  const say = speaker(options)
+  const device = await openCliDevice({ ...pick(deviceFlags, own), ...pick(deviceFlags, options) }, say)
+  try {
+    const { model, tokenizer } = await loadTrained(device, settings, adapterFolder)
+    const args = {
+      perDeviceEvalBatchSize: options.perDeviceEvalBatchSize ?? own.perDeviceEvalBatchSize,
+      maxLength: options.maxLength ?? own.maxLength,
+    }
+    const trainer = new Trainer({ model, processingClass: tokenizer, evalDataset: split, args, notice: say })
+    const stop = options.quiet ? () => {} : showProgress(trainer, say, { evaluations: false })
+    const metrics = await trainer.evaluate()
+    stop()
+    const result = { data: file, rows: split.rows.length, ...metrics }
+    print(options.json ? JSON.stringify(result) : table(result))
+  } finally {
+    device.destroy()
+  }
+}
+
+function table(result: Record<string, string | number>): string {
+  const width = Math.max(...Object.keys(result).map((key) => key.length))
+  const cell = (value: string | number) => (typeof value === 'number' && !Number.isInteger(value) ? value.toFixed(4) : String(value))
+  return Object.entries(result)
+    .map(([key, value]) => `${key.padEnd(width)}  ${cell(value)}`)
+    .join('\n')
+}

@@ -1,0 +1,121 @@
+import { type Command, Option } from 'commander'
+import type { TrainingArguments } from '../train'
+import { aboveZero, bytes, flag, fromZero, type Kind, names, natural, oneOf, positive, rate, reader, share, text } from './kinds'
+
+/** One option of a command; its key is also the key in a config file. */
+export interface Flag<T> {
+  kind: Kind<T>
+  help: string
+  /** A shorter name, e.g. `--epochs`. */
+  alias?: string
+}
+
+const make = <T>(kind: Kind<T>, help: string, alias?: string): Flag<T> => ({ kind, help, alias })
+const rhythm = oneOf(['no', 'steps', 'epoch'])
+
+export const dataFlags = {
+  data: make(text('<folder>'), 'folder with train.* and validation.* (or dev.*)'),
+  train: make(text('<file>'), 'rows to train on'),
+  validation: make(text('<file>'), 'rows to evaluate on'),
+  format: make(oneOf(['csv', 'tsv', 'jsonl', 'parquet']), "csv, tsv, jsonl or parquet (default: by the file's name)"),
+  text: make(text('<column>'), 'column of the text (default: text)'),
+  textPair: make(text('<column>'), 'column of a second text'),
+  label: make(text('<column>'), 'column of the label (default: label)'),
+  labels: make(names, 'class names in the order of their numbers (default: sorted)'),
+  numLabels: make(positive, 'number of classes (default: as the data has)'),
+  regression: make(flag, 'labels are numbers to be predicted (default: where any has a fraction)'),
+}
+
+export const methodFlags = {
+  method: make(oneOf(['condlora', 'lora', 'head']), 'what is trained (default: condlora)'),
+  rank: make(positive, 'rank of the adapter (default: 8)', '-r'),
+  alpha: make(aboveZero, 'the adapter is scaled by alpha / rank (default: 8)'),
+  dropout: make(rate, "dropout on the adapter's input (default: 0)"),
+  targetModules: make(names, 'modules to adapt (default: query,value); or all-linear'),
+  conversion: make(oneOf(['code', 'rectangular']), 'condlora: how A comes from the frozen weight (default: code)'),
+  dropoutPlacement: make(oneOf(['adapter', 'input']), 'condlora: where dropout acts (default: adapter)'),
+}
+
+/** The Trainer's arguments, under its names. A new one must be listed here: the compiler asks for it. */
+export const trainerFlags = {
+  numTrainEpochs: make(aboveZero, 'epochs (default: 3)', '--epochs'),
+  maxSteps: make(positive, 'optimizer steps in all; wins over epochs', '--steps'),
+  perDeviceTrainBatchSize: make(positive, 'rows of a batch (default: 8)', '--batch-size'),
+  perDeviceEvalBatchSize: make(positive, 'rows of a batch when evaluating (default: 32)', '--eval-batch-size'),
+  gradientAccumulationSteps: make(positive, 'batches that make one step (default: 1)', '--accumulation'),
+  groupByLength: make(flag, 'rows of like length in one step: less padding, less random an order'),
+  learningRate: make(fromZero, 'largest learning rate (default: 5e-4)', '--lr'),
+  lrSchedulerType: make(
+    oneOf(['linear', 'cosine', 'constant', 'constant_with_warmup']),
+    'its course: linear, cosine, constant, constant_with_warmup (default: linear)',
+    '--schedule',
+  ),
+  warmupRatio: make(share, 'share of the steps in which it rises from 0 (default: 0)'),
+  warmupSteps: make(natural, 'the same in steps; wins over the ratio'),
+  weightDecay: make(fromZero, 'not applied to biases and norms (default: 0)'),
+  adamBeta1: make(share, 'default: 0.9'),
+  adamBeta2: make(share, 'default: 0.999'),
+  adamEpsilon: make(fromZero, 'default: 1e-8'),
+  maxGradNorm: make(fromZero, 'gradients are clipped to this norm; 0: never (default: 1)'),
+  maxLength: make(positive, 'most tokens of a row (default: what the model allows)'),
+  seed: make(natural, 'of the start values, the order of the data and dropout (default: 42)'),
+  loggingSteps: make(positive, 'steps between two log lines (default: 50 lines in all, at most 10 steps apart)'),
+  evalStrategy: make(rhythm, 'when to evaluate (default: epoch where there is validation data)'),
+  evalSteps: make(positive, 'default: logging-steps'),
+  saveStrategy: make(rhythm, 'when to write a checkpoint (default: epoch)'),
+  saveSteps: make(positive, 'default: 500'),
+  saveTotalLimit: make(positive, 'keep this many checkpoints, the best and the newest among them (default: all)'),
+  loadBestModelAtEnd: make(flag, 'end with what was best, not with what was last'),
+  metricForBestModel: make(text('<name>'), 'e.g. evalAccuracy (default: evalLoss)'),
+  greaterIsBetter: make(flag, 'default: unless the metric is a loss'),
+  earlyStoppingPatience: make(positive, 'stop after this many evaluations without a better one'),
+  allowZeroGrad: make(flag, 'a trained tensor without a gradient is a notice, not an error'),
+  stepTimeoutMs: make(positive, 'a step that takes longer counts as a lost device (default: 600000)'),
+} satisfies Record<Exclude<keyof TrainingArguments, 'outputDir'>, Flag<unknown>>
+
+export const deviceFlags = {
+  adapter: make(text('<name>'), 'which GPU: a part of its name, see condlora info'),
+  software: make(flag, 'the processor may compute where there is no GPU (default); --no-software refuses that'),
+  memoryLimit: make(bytes, 'never hold more than this on the GPU, e.g. 2GiB'),
+}
+
+export const runFlags = {
+  model: make(text('<folder>'), 'Hugging Face model: config.json, model.safetensors, tokenizer.json'),
+  output: make(text('<folder>'), 'the run: adapter, metrics.jsonl, config.json, report.html, checkpoints'),
+}
+
+/** Every setting of a training run, as flags and as keys of a config file. */
+export const trainFlags = { ...runFlags, ...dataFlags, ...methodFlags, ...trainerFlags, ...deviceFlags }
+
+type Value<F> = F extends Flag<infer T> ? T : never
+export type Values<Flags> = { -readonly [K in keyof Flags]?: Value<Flags[K]> }
+export type Settings = Values<typeof trainFlags>
+
+export const kebab = (key: string) => `--${key.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)}`
+
+/** Gives a command these options, under a heading in its help. */
+export function addFlags(command: Command, heading: string, flags: Record<string, Flag<unknown>>): void {
+  for (const [key, { kind, help, alias }] of Object.entries(flags)) {
+    const long = kebab(key)
+    const flagsText = `${alias && alias !== long ? `${alias}, ` : ''}${long}${kind.placeholder ? ` ${kind.placeholder}` : ''}`
+    const option = new Option(flagsText, help).helpGroup(heading)
+    command.addOption(kind.placeholder ? option.argParser(reader(kind)) : option)
+    if (!kind.placeholder) command.addOption(new Option(`--no-${long.slice(2)}`).hideHelp())
+  }
+}
+
+/** Options of every command. */
+export function addCommon(command: Command): Command {
+  const heading = 'Output:'
+  return command
+    .addOption(new Option('--json', 'results as JSON on stdout').helpGroup(heading))
+    .addOption(new Option('--quiet', 'no progress and no notices').helpGroup(heading))
+    .addOption(new Option('--debug', 'stack traces with errors').helpGroup(heading))
+    .addHelpOption(new Option('-h, --help', 'this help').helpGroup(heading))
+}
+
+export interface Common {
+  json?: boolean
+  quiet?: boolean
+  debug?: boolean
+}

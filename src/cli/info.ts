@@ -1,0 +1,47 @@
+import { type AdapterReport, listAdapters } from '../gpu'
+import type { Common, deviceFlags, Values } from './flags'
+import { print } from './say'
+
+const shownLimits = [
+  'maxBufferSize',
+  'maxStorageBufferBindingSize',
+  'maxComputeWorkgroupStorageSize',
+  'maxComputeInvocationsPerWorkgroup',
+  'maxComputeWorkgroupsPerDimension',
+  'maxStorageBuffersPerShaderStage',
+  'minStorageBufferOffsetAlignment',
+]
+/** What the kernels use where it is there. */
+const usedFeatures = ['shader-f16', 'subgroups', 'timestamp-query']
+
+export interface InfoOptions extends Common, Values<typeof deviceFlags> {}
+
+/** `condlora info` */
+export async function info(options: InfoOptions): Promise<void> {
+  const all = await listAdapters({ software: options.software ?? true })
+  const wanted = options.adapter?.toLowerCase()
+  const found = wanted === undefined ? all : all.filter((a) => a.name.toLowerCase().includes(wanted))
+  if (!found.length) {
+    const why = all.length
+      ? `--adapter: none has ${JSON.stringify(options.adapter)} in its name; there are: ${all.map((a) => a.name).join('; ')}`
+      : 'no WebGPU adapter was found; install a Vulkan driver (Linux) or update the GPU driver, or leave out --no-software'
+    throw new Error(why)
+  }
+  print(options.json ? JSON.stringify({ adapters: found }) : found.map(text).join('\n\n'))
+}
+
+function text(a: AdapterReport): string {
+  const { name, driver, backend, vendor, architecture, device, software, features, limits } = a
+  const rows: [string, string][] = [
+    ['driver', driver],
+    ['backend', backend],
+    ['vendor', vendor],
+    ['architecture', architecture],
+    ['device', device],
+    ['computes on', software ? 'the processor (software)' : 'a GPU'],
+    ['used features', usedFeatures.map((f) => `${f} ${features.includes(f) ? 'yes' : 'no'}`).join(', ')],
+    ['all features', features.join(', ')],
+    ...shownLimits.map((key): [string, string] => [key, (limits[key] ?? 0).toLocaleString('en-US')]),
+  ]
+  return [name, ...rows.map(([key, value]) => `  ${key.padEnd(34)}${value || 'not told'}`)].join('\n')
+}

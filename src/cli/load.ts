@@ -1,0 +1,74 @@
+import { readdirSync } from 'node:fs'
+import { AutoTokenizer, type Tokenizer } from '../data'
+import type { Device } from '../gpu'
+import { openCheckpoint, openFolder } from '../io'
+import { AutoModelForSequenceClassification } from '../models/auto'
+import { type CallablePeftModel, PeftModel } from '../peft'
+import { UsageError } from './failure'
+import type { Settings } from './flags'
+import { movedHere, readConfig } from './settings'
+
+/** What evaluate and predict are given: a run, or a model and an adapter. */
+export interface Source {
+  run?: string
+  model?: string
+  adapterFolder?: string
+  labels?: string[]
+  numLabels?: number
+}
+
+/** The settings and the adapter's folder of a trained run, or of the flags. */
+export async function findSource(source: Source): Promise<{ settings: Settings; adapterFolder: string }> {
+  const { run, model, adapterFolder, labels, numLabels } = source
+  if (run !== undefined) {
+    if (model !== undefined || adapterFolder !== undefined)
+      throw new UsageError(`${model === undefined ? '--adapter-folder' : '--model'}: the run ${run} names its own; give one of them`)
+    const settings = await readRun(run)
+    return { settings: { ...settings, ...(labels ? { labels, numLabels: labels.length } : {}) }, adapterFolder: `${run}/adapter` }
+  }
+  if (model === undefined || adapterFolder === undefined)
+    throw new UsageError(`wanted the folder of a run, or --model and --adapter-folder${(model ?? adapterFolder) ? ' both' : ''}`)
+  const classes = labels?.length ?? numLabels ?? (await headSize(adapterFolder))
+  return { settings: { model, labels, numLabels: classes }, adapterFolder }
+}
+
+/** A run's own settings, its paths moved to here. */
+export async function readRun(run: string): Promise<Settings> {
+  if (!folderHas(run, 'config.json')) throw new Error(`${run}: this is no run of condlora train: it has no config.json`)
+  const { about, ...settings } = await readConfig(`${run}/config.json`)
+  return movedHere(settings, about?.cwd)
+}
+
+function folderHas(folder: string, name: string): boolean {
+  try {
+    return readdirSync(folder).includes(name)
+  } catch {
+    return false
+  }
+}
+
+/** Rows of the output layer that an adapter brings along. */
+async function headSize(folder: string): Promise<number | undefined> {
+  const tensors = await openCheckpoint(openFolder(folder), 'adapter_model')
+  const head = [...tensors].find(([name]) => /(out_proj|classifier|score)\.weight$/.test(name))
+  return head?.[1].shape[0]
+}
+
+/** Base model, adapter and tokenizer. */
+export async function loadTrained(
+  device: Device,
+  settings: Settings,
+  adapterFolder: string,
+): Promise<{ model: CallablePeftModel; tokenizer: Tokenizer }> {
+  const name = settings.model as string
+  const base = await AutoModelForSequenceClassification.fromPretrained(name, {
+    device,
+    ...classChoice(settings),
+    notice: () => {}, // that the base has no head is no news: the adapter brings it
+  })
+  return { model: await PeftModel.fromPretrained(base, adapterFolder), tokenizer: await AutoTokenizer.fromPretrained(name) }
+}
+
+export function classChoice({ labels, numLabels }: Settings): { id2label?: string[]; numLabels?: number } {
+  return labels ? { id2label: labels } : { numLabels }
+}

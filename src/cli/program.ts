@@ -1,0 +1,123 @@
+import { Command, Option } from 'commander'
+import type { EvaluateOptions } from './evaluate'
+import { addCommon, addFlags, dataFlags, deviceFlags, methodFlags, runFlags, trainerFlags } from './flags'
+import type { InfoOptions } from './info'
+import { names, reader } from './kinds'
+import type { PredictOptions } from './predict'
+import type { TrainOptions } from './train'
+import { version } from './version'
+
+const examples = (...lines: string[]) => `\nExamples:\n${lines.map((line) => `  $ condlora ${line}`).join('\n')}\n`
+
+// What a command needs is loaded when it runs: help and mistakes answer at once.
+function addInfo(program: Command): void {
+  const command = program.command('info').summary('which GPUs are here, what they have')
+  command.description('Lists the WebGPU adapters of this machine: driver, features, limits.')
+  addFlags(command, 'Device:', { adapter: deviceFlags.adapter, software: deviceFlags.software })
+  addCommon(command)
+    .addHelpText('after', examples('info', 'info --json', 'info --adapter nvidia'))
+    .action(async (options: InfoOptions) => (await import('./info')).info(options))
+}
+
+function addTrain(program: Command): void {
+  const command = program.command('train').summary('train an adapter on a file of labelled texts')
+  command.description('Trains a CondLoRA or LoRA adapter, or a classification head alone, on labelled texts.')
+  addFlags(command, 'Run:', runFlags)
+  command
+    .addOption(new Option('--resume <run>', 'go on with a run from its newest checkpoint').helpGroup('Run:'))
+    .addOption(new Option('--config <file>', 'settings as JSON, named as these flags in camelCase; flags win').helpGroup('Run:'))
+    .addOption(new Option('--overwrite', 'replace the run in --output').helpGroup('Run:'))
+  addFlags(command, 'Data:', dataFlags)
+  addFlags(command, 'Adapter:', methodFlags)
+  addFlags(command, 'Training:', trainerFlags)
+  addFlags(command, 'Device:', deviceFlags)
+  addCommon(command)
+    .addHelpText(
+      'after',
+      examples(
+        'train --model models/roberta-base --train train.csv --validation dev.csv --output run',
+        'train --model models/roberta-base --data sst2 --text sentence --method lora --rank 16 --epochs 5 --output run-lora',
+        'train --config run/config.json --seed 2 --output run-2',
+        'train --resume run',
+      ),
+    )
+    .action(async (options: TrainOptions) => (await import('./train')).train(options))
+}
+
+/** What names a trained adapter. */
+function addSource(command: Command): Command {
+  const heading = 'Adapter:'
+  return command
+    .addOption(new Option('--model <folder>', 'base model, where there is no run').helpGroup(heading))
+    .addOption(new Option('--adapter-folder <folder>', "an adapter on it, e.g. PEFT's").helpGroup(heading))
+    .addOption(new Option('--labels <a,b,…>', 'class names in the order of their numbers').argParser(reader(names)).helpGroup(heading))
+}
+
+function addEvaluate(program: Command): void {
+  const command = program.command('evaluate').argument('[run]', 'folder of a run').summary('measure a trained adapter')
+  command.description("Loss and metrics of a trained adapter on labelled rows (default: the run's validation data).")
+  addSource(command)
+  const { format, text, textPair, label } = dataFlags
+  command.addOption(new Option('--data <file>', 'rows to evaluate on').helpGroup('Data:'))
+  addFlags(command, 'Data:', { format, text, textPair, label })
+  const { perDeviceEvalBatchSize, maxLength } = trainerFlags
+  addFlags(command, 'Data:', { perDeviceEvalBatchSize, maxLength })
+  addFlags(command, 'Device:', deviceFlags)
+  addCommon(command)
+    .addHelpText(
+      'after',
+      examples(
+        'evaluate run',
+        'evaluate run --data test.csv --json',
+        'evaluate --model models/roberta-base --adapter-folder peft --data test.csv',
+      ),
+    )
+    .action(async (run: string | undefined, options: EvaluateOptions) => (await import('./evaluate')).evaluate(run, options))
+}
+
+function addPredict(program: Command): void {
+  const command = program.command('predict').argument('[words...]', 'folder of a run, then texts').summary('classify texts')
+  command.usage('[options] RUN [texts…]')
+  command.description('Label and score of texts: from the command line, a file, or stdin (one a line).')
+  addSource(command)
+  const heading = 'Texts:'
+  command
+    .addOption(new Option('--file <file>', 'texts, one a line; or a .csv, .tsv, .jsonl or .parquet').helpGroup(heading))
+    .addOption(new Option('--pairs', 'texts come in twos: two arguments, or two cells with a tab between').helpGroup(heading))
+  addFlags(command, heading, { text: dataFlags.text, textPair: dataFlags.textPair })
+  addFlags(command, 'Device:', deviceFlags)
+  addCommon(command)
+    .addHelpText(
+      'after',
+      examples('predict run "You won a prize!"', 'predict run --file texts.txt --json', 'cut -f2 mails.tsv | condlora predict run'),
+    )
+    .action(async (words: string[], options: PredictOptions) => (await import('./predict')).predict(words, options))
+}
+
+/** The commands, in the order of the help: a new one is added here. */
+const commands = [addInfo, addTrain, addEvaluate, addPredict]
+
+export function createProgram(): Command {
+  const program = new Command('condlora')
+    .description('Fine-tunes pretrained transformers with tiny adapters (LoRA, CondLoRA) on any WebGPU device.')
+    .version(version)
+    .exitOverride()
+    .configureOutput({
+      // One line for each mistake.
+      outputError: (message, write) =>
+        write(
+          `condlora: ${message
+            .replace(/^error: /, '')
+            .trimEnd()
+            .replaceAll('\n', ' ')}\n`,
+        ),
+    })
+    .showHelpAfterError(false)
+    .addHelpText(
+      'after',
+      `${examples('train --model models/roberta-base --train train.csv --validation dev.csv --output run', 'evaluate run --data test.csv', 'predict run "You won a prize!"')}
+condlora help COMMAND tells each command's options. Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.`,
+    )
+  for (const add of commands) add(program)
+  return program
+}

@@ -1,0 +1,166 @@
+import { existsSync } from 'node:fs'
+import { isAbsolute, relative, resolve } from 'node:path'
+import * as z from 'zod/mini'
+import { openFile, readJson, validate } from '../io'
+import type { CallablePeftModel, PeftConfig } from '../peft'
+import type { TrainingArguments } from '../train'
+import { UsageError } from './failure'
+import { type Flag, kebab, methodFlags, type Settings, trainerFlags, trainFlags, type Values } from './flags'
+
+/** What a run was made on; only told, never read as a setting. */
+export interface About {
+  condlora: string
+  node: string
+  webgpu: string
+  adapter: string
+  platform: string
+  /** The folder that relative paths start from. */
+  cwd: string
+  started: string
+}
+
+const schema = z.strictObject({
+  ...Object.fromEntries(Object.entries(trainFlags).map(([key, f]) => [key, z.optional((f as Flag<unknown>).kind.schema)])),
+  about: z.optional(z.looseObject({ cwd: z.optional(z.string()) })),
+})
+
+/** Reads a config file: the long flags' names in camelCase. A run's own config.json is one. */
+export async function readConfig(path: string): Promise<Settings & { about?: Partial<About> }> {
+  const { files, path: name } = openFile(path)
+  const json = await readJson(files, name, 1 << 20)
+  try {
+    return validate(schema, json, path) as Settings & { about?: Partial<About> }
+  } catch (thrown) {
+    throw new UsageError((thrown as Error).message)
+  }
+}
+
+const pathKeys = ['model', 'data', 'train', 'validation', 'output'] as const
+
+/** Settings whose local paths start from `folder` instead of from here. */
+export function movedHere<T extends Settings>(settings: T, folder = process.cwd()): T {
+  const moved = { ...settings }
+  for (const key of pathKeys) {
+    const path = moved[key]
+    if (path === undefined || isAbsolute(path)) continue
+    const there = resolve(folder, path)
+    // What is no path from there may be a name on the hub.
+    if (existsSync(there)) moved[key] = relative('.', there) || '.'
+  }
+  return moved
+}
+
+/** Settings of `flags` that a command was given, without those of its own. */
+export function pick<Flags extends Record<string, Flag<unknown>>>(flags: Flags, options: Record<string, unknown>): Values<Flags> {
+  return Object.fromEntries(
+    Object.keys(flags)
+      .filter((key) => options[key] !== undefined)
+      .map((key) => [key, options[key]]),
+  ) as Values<Flags>
+}
+
+const forCondlora = ['conversion', 'dropoutPlacement'] as const
+const forAdapters = Object.keys(methodFlags).filter((key) => key !== 'method') as (keyof typeof methodFlags)[]
+
+/**
+ * Refuses settings of one source (the flags, a file) that say nothing together.
+ * @param where what the message puts before a key
+ */
+export function checkCombinations(s: Settings, where = (key: string) => kebab(key)): void {
+  const method = s.method ?? 'condlora'
+  const bad = (key: keyof Settings, why: string): never => {
+    throw new UsageError(`${where(key)}: ${why}`)
+  }
+  const given = <K extends keyof Settings>(keys: readonly K[]) => keys.find((key) => s[key] !== undefined)
+  const [own, any] = [given(forCondlora), given(forAdapters)]
+  if (any && method === 'head') bad(any, 'says nothing with the method head, which has no adapter')
+  if (own && method !== 'condlora') bad(own, `is an option of the method condlora, not of ${method}`)
+  if (s.data !== undefined && (s.train !== undefined || s.validation !== undefined))
+    bad('data', `is a folder that holds both; give either it or ${where('train')} and ${where('validation')}`)
+  if (s.regression && s.labels) bad('labels', `says nothing with ${where('regression')}, whose labels are numbers`)
+  if (s.regression && (s.numLabels ?? 1) !== 1) bad('numLabels', `wanted 1 with ${where('regression')}, got ${s.numLabels}`)
+  if (s.labels && (s.numLabels ?? s.labels.length) !== s.labels.length)
+    bad('numLabels', `wanted ${s.labels.length}, as many as ${where('labels')} has, got ${s.numLabels}`)
+  if (s.evalStrategy === 'no' && (s.loadBestModelAtEnd || s.earlyStoppingPatience !== undefined))
+    bad(s.loadBestModelAtEnd ? 'loadBestModelAtEnd' : 'earlyStoppingPatience', `wants ${where('evalStrategy')} steps or epoch`)
+}
+
+// What is given above in place of something below: `--epochs` in place of a file's maxSteps.
+const replaces: [keyof Settings, (keyof Settings)[]][] = [
+  ['data', ['train', 'validation']],
+  ['train', ['data']],
+  ['validation', ['data']],
+  ['labels', ['numLabels', 'regression']],
+  ['numLabels', ['labels', 'regression']],
+  ['regression', ['labels', 'numLabels']],
+  ['numTrainEpochs', ['maxSteps']],
+  ['warmupRatio', ['warmupSteps']],
+]
+
+/** Settings over those of a source below them. */
+export function merged(below: Settings, above: Settings): Settings {
+  const gone = replaces.filter(([key]) => above[key] !== undefined).flatMap(([, keys]) => keys)
+  return { ...Object.fromEntries(Object.entries(below).filter(([key]) => !gone.includes(key as keyof Settings))), ...above }
+}
+
+/** Refuses settings that evaluate where nothing is there to evaluate on. */
+export function checkValidation(s: Settings, hasValidation: boolean): void {
+  if (hasValidation) return
+  const key = (['loadBestModelAtEnd', 'earlyStoppingPatience'] as const).find((k) => s[k])
+  if (key || (s.evalStrategy ?? 'no') !== 'no')
+    throw new UsageError(`${kebab(key ?? 'evalStrategy')} wants data to evaluate on: give --validation FILE`)
+}
+
+export const peftTypes = { condlora: 'CONDLORA', lora: 'LORA', head: 'HEAD' } as const
+
+/** The adapter that the settings describe. */
+export function peftSettings(s: Settings): PeftConfig {
+  const { method = 'condlora', targetModules } = s
+  if (method === 'head') return { peftType: 'HEAD', baseModelNameOrPath: s.model }
+  const config: Partial<PeftConfig> = {
+    r: s.rank,
+    loraAlpha: s.alpha,
+    loraDropout: s.dropout,
+    targetModules: targetModules?.length === 1 && targetModules[0] === 'all-linear' ? 'all-linear' : targetModules,
+    ...(method === 'condlora' ? { conversion: s.conversion, dropoutPlacement: s.dropoutPlacement } : {}),
+    baseModelNameOrPath: s.model,
+  }
+  return { peftType: peftTypes[method], ...(Object.fromEntries(Object.entries(config).filter(([, v]) => v !== undefined)) as object) }
+}
+
+/** All settings as they came out, for the run's config.json. */
+export function resolved(s: Settings, peft: CallablePeftModel['peftConfig'], trainer: object): Settings {
+  const { r: rank, loraAlpha: alpha, loraDropout: dropout, targetModules, conversion, dropoutPlacement } = peft
+  const adapter = { rank, alpha, dropout, targetModules: typeof targetModules === 'string' ? [targetModules] : targetModules }
+  const rest = Object.fromEntries(
+    Object.entries(s).filter(([key, value]) => value !== undefined && !forAdapters.includes(key as keyof typeof methodFlags)),
+  )
+  return {
+    ...rest,
+    text: s.text ?? 'text',
+    label: s.label ?? 'label',
+    method: s.method ?? 'condlora',
+    ...(peft.peftType === 'HEAD' ? {} : adapter),
+    ...(peft.peftType === 'CONDLORA' ? { conversion, dropoutPlacement } : {}),
+    ...trainer,
+  }
+}
+
+/** The Trainer's arguments: those given, and this program's defaults where they are not the Trainer's. */
+export function trainerSettings(s: Settings, rows: number, hasValidation: boolean): TrainingArguments {
+  const { evalSteps, saveSteps } = s
+  const defaults: TrainingArguments = {
+    learningRate: 5e-4,
+    evalStrategy: evalSteps ? 'steps' : hasValidation ? 'epoch' : 'no',
+    saveStrategy: saveSteps ? 'steps' : 'epoch',
+    loggingSteps: logEvery(s, rows),
+  }
+  return { ...defaults, ...pick(trainerFlags, s), outputDir: s.output }
+}
+
+/** About 50 log lines a run. */
+function logEvery(s: Settings, rows: number): number {
+  const perStep = (s.perDeviceTrainBatchSize ?? 8) * (s.gradientAccumulationSteps ?? 1)
+  const steps = s.maxSteps ?? (s.numTrainEpochs ?? 3) * Math.ceil(rows / perStep)
+  return Math.min(10, Math.max(1, Math.round(steps / 50)))
+}

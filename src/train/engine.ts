@@ -1,0 +1,41 @@
+import type { CallablePeftModel } from '../peft'
+import { AdamW } from './adamw'
+import type { ResolvedArguments } from './arguments'
+import { TrainingProgram } from './program'
+
+/** A model and what trains it, on one device. When that is lost, there is a new engine on another one. */
+export class Engine {
+  readonly optimizer: AdamW
+  readonly program: TrainingProgram
+
+  constructor(
+    readonly model: CallablePeftModel,
+    args: ResolvedArguments,
+  ) {
+    const { values, gradients, decayed } = model.parameters
+    const { weightDecay, adamBeta1: beta1, adamBeta2: beta2, adamEpsilon: eps, maxGradNorm } = args
+    const groups = [
+      { values, gradients, start: 0, count: decayed, weightDecay },
+      { values, gradients, start: decayed, count: values.size - decayed },
+    ]
+    this.optimizer = new AdamW(
+      model.device,
+      groups.filter((g) => g.count > 0),
+      { beta1, beta2, eps, maxGradNorm, hold: true },
+    )
+    this.program = new TrainingProgram(model, this.optimizer, { seed: args.seed, timeoutMs: args.stepTimeoutMs })
+  }
+
+  /** Ready for a first step: no moments, no refused step, dropout from its beginning. */
+  reset(): void {
+    this.optimizer.reset()
+    this.program.microSteps = 0
+    this.program.setLossSum(0)
+    this.program.changed()
+  }
+
+  dispose(): void {
+    this.program.dispose()
+    this.optimizer.dispose()
+  }
+}

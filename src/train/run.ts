@@ -1,0 +1,218 @@
+import { DeviceLostError } from '../gpu'
+import type { Files } from '../io'
+import type { ResolvedArguments } from './arguments'
+import { type Snapshot, writeCheckpoint } from './checkpoint'
+import type { Engine } from './engine'
+import { describeBadStep, zeroGradients } from './health'
+import type { Metrics } from './metrics'
+import { Pace } from './pace'
+import type { TrainingPlan } from './plan'
+import { prune, subFolder, type TrainerState } from './run_folder'
+import type { LogEvent } from './trainer_types'
+
+// A step that was refused is noticed after this many steps or milliseconds at the latest.
+const checkEvery = { steps: 10, ms: 2000 }
+
+/** How far a run has come. */
+export interface Progress {
+  state: TrainerState
+  /** The trained tensors that were best so far. */
+  best: Snapshot | null
+  /** The checkpoint to go on from. */
+  saved: Files | null
+}
+
+export interface RunOptions {
+  engine: Engine
+  plan: TrainingPlan
+  args: ResolvedArguments
+  progress: Progress
+  /** Where checkpoints go. */
+  files: Files | null
+  padTokenId: number | undefined
+  signal: AbortSignal | undefined
+  evaluate: () => Promise<Metrics>
+  onLog: (event: LogEvent) => void
+  onCheckpoint: (event: { step: number; folder: string }) => void
+  notice: (text: string) => void
+}
+
+/** Steps on one device, from where the progress stands to the last step, an early stop, the signal or an error. */
+export class Run {
+  readonly first: number
+  readonly pace: Pace
+  readonly #state: TrainerState
+  #lastCheck = performance.now()
+  /** Updates with a learning rate above 0. */
+  #updates = 0
+
+  constructor(private readonly options: RunOptions) {
+    this.#state = options.progress.state
+    this.first = this.#state.globalStep
+    this.pace = new Pace(this.first)
+  }
+
+  async go(): Promise<void> {
+    const { plan, signal } = this.options
+    signal?.throwIfAborted()
+    if (this.#state.evaluationDue) await this.#evaluateDue()
+    while (this.#state.globalStep < plan.totalSteps && !this.#isExhausted()) {
+      signal?.throwIfAborted()
+      await this.#step()
+      await this.#lookAndSave()
+    }
+    signal?.throwIfAborted()
+  }
+
+  /** Of the log events after the first step, weighted by their steps. */
+  get meanLoss(): number {
+    let [sum, at] = [0, this.first]
+    for (const { step, loss } of this.#state.logHistory) {
+      if (loss === undefined || step <= this.first) continue
+      sum += loss * (step - at)
+      at = step
+    }
+    return sum / Math.max(1, at - this.first)
+  }
+
+  async #step(): Promise<void> {
+    const { plan, engine, padTokenId } = this.options
+    const step = this.#state.globalStep
+    const batches = await plan.batches(step, engine.model, padTokenId)
+    const learningRate = plan.learningRate(step)
+    await engine.program.step(batches, learningRate, step + 1)
+    this.#state.globalStep++
+    this.#state.microSteps = engine.program.microSteps
+    this.#state.lossSteps++
+    this.pace.count(batches.reduce((n, b) => n + b.size, 0))
+    if (learningRate > 0) this.#updates++
+  }
+
+  /** What is due after a step: check, log, evaluate, save. */
+  async #lookAndSave(): Promise<void> {
+    const { args, plan, files, signal } = this.options
+    const done = this.#state.globalStep
+    const last = done === plan.totalSteps
+    const evaluate = plan.isDue(args.evalStrategy, args.evalSteps ?? args.loggingSteps, done)
+    const save = plan.isDue(args.saveStrategy, args.saveSteps, done) || (last && args.saveStrategy !== 'no')
+    const log = last || done % args.loggingSteps === 0
+    const second = this.#updates === 2 && plan.learningRate(done - 1) > 0
+    const late = done % checkEvery.steps === 0 || performance.now() - this.#lastCheck > checkEvery.ms
+    if (log || evaluate || save || second || late || signal?.aborted) {
+      const gradNorm = await this.#check()
+      if (log) this.#log(gradNorm)
+    }
+    const begun = performance.now()
+    if (second) await this.#checkGradients()
+    if (evaluate) await this.#evaluateDue()
+    if (files && (save || signal?.aborted)) await this.#save(files)
+    this.pace.skip(performance.now() - begun)
+  }
+
+  /** Reads losses and state; throws where a step was refused. */
+  async #check(): Promise<number> {
+    const { lossSum, gradNorm, badStep } = await this.options.engine.program.readLosses()
+    this.#state.lossSum = lossSum
+    this.#lastCheck = performance.now()
+    if (badStep || !Number.isFinite(lossSum)) throw await this.#refused(badStep || this.#state.globalStep)
+    return gradNorm
+  }
+
+  /** Nothing has changed since that step, so its batch gives the same numbers again: they are looked at only now. */
+  async #refused(number: number): Promise<Error> {
+    const { plan, engine, padTokenId, progress, args } = this.options
+    const state = this.#state
+    while (state.globalStep >= number) state.microSteps -= (await plan.batches(--state.globalStep, engine.model, padTokenId)).length
+    engine.program.microSteps = state.microSteps
+    engine.program.setLossSum(0)
+    await engine.program.step(await plan.batches(number - 1, engine.model, padTokenId), 0, number)
+    const { lossSum } = await engine.program.readLosses()
+    const { gradNorm, tensor } = await describeBadStep(engine.model)
+    return new Error(
+      `train: step ${number}: loss ${lossSum} and gradient norm ${gradNorm} are not finite in float32; first bad tensor: ${tensor}. ` +
+        `The step changed nothing. ${lastGood(progress)}. Try a smaller learningRate than ${args.learningRate}`,
+    )
+  }
+
+  /** Two updates after the start everything that is trained must feel the loss: LoRA's A does as soon as B is not zero. */
+  async #checkGradients(): Promise<void> {
+    const { engine, args, notice } = this.options
+    const zero = await zeroGradients(engine.model)
+    if (!zero.length) return
+    const text = `train: step ${this.#state.globalStep}: wanted a gradient in every trained tensor, got exactly zero in all of ${zero.join(', ')}`
+    if (!args.allowZeroGrad)
+      throw new Error(
+        `${text}: nothing trains them. Leave them out (targetModules), or the device computes wrongly; allowZeroGrad: true goes on all the same`,
+      )
+    notice(text)
+  }
+
+  #log(gradNorm: number): void {
+    const { plan, engine, onLog } = this.options
+    const state = this.#state
+    const step = state.globalStep
+    const { stepsPerSecond, samplesPerSecond } = this.pace.lap(step)
+    const epoch = step / plan.stepsPerEpoch
+    const learned = { step, epoch, loss: state.lossSum / state.lossSteps, learningRate: plan.learningRate(step - 1), gradNorm }
+    Object.assign(state, { lossSum: 0, lossSteps: 0 })
+    engine.program.setLossSum(0)
+    state.logHistory.push(learned)
+    onLog({ ...learned, totalSteps: plan.totalSteps, samplesPerSecond, eta: (plan.totalSteps - step) / stepsPerSecond })
+  }
+
+  /** Evaluates, unless the signal wants an end first: then it is left for later. */
+  async #evaluateDue(): Promise<void> {
+    const { signal } = this.options
+    this.#state.evaluationDue = true
+    if (signal?.aborted) return
+    try {
+      await this.#evaluateBest()
+      this.#state.evaluationDue = false
+    } catch (thrown) {
+      if (!signal?.aborted) throw thrown
+    }
+  }
+
+  /** Keeps the best numbers. */
+  async #evaluateBest(): Promise<void> {
+    const { evaluate, args, engine, progress } = this.options
+    const metrics = await evaluate()
+    const { metricForBestModel: name, loadBestModelAtEnd } = args
+    const value = metrics[name]
+    if (value === undefined) throw new Error(`metricForBestModel: there is no ${name}; wanted one of ${Object.keys(metrics).join(', ')}`)
+    const greater = args.greaterIsBetter ?? !name.toLowerCase().endsWith('loss')
+    const { bestMetric, globalStep } = this.#state
+    // NaN (a correlation of constants) is never better.
+    const better = bestMetric === null ? !Number.isNaN(value) : greater ? value > bestMetric : value < bestMetric
+    if (!better) this.#state.evaluationsSinceBest++
+    else {
+      if (loadBestModelAtEnd) progress.best = await engine.model.parameters.read()
+      Object.assign(this.#state, { bestMetric: value, bestStep: globalStep, evaluationsSinceBest: 0 })
+    }
+  }
+
+  #isExhausted(): boolean {
+    const { earlyStoppingPatience } = this.options.args
+    return earlyStoppingPatience !== undefined && this.#state.evaluationsSinceBest >= earlyStoppingPatience
+  }
+
+  async #save(files: Files): Promise<void> {
+    const { engine, plan, args, progress, notice, onCheckpoint } = this.options
+    const { globalStep, bestStep } = this.#state
+    const fingerprint = await plan.fingerprint(engine.model)
+    const folder = await writeCheckpoint(files, engine, this.#state, fingerprint, progress.best).catch((thrown: Error) => {
+      if (thrown instanceof DeviceLostError) throw thrown
+      throw new Error(
+        `train: the checkpoint of step ${globalStep} was not written: ${thrown.message}. ${lastGood(progress)}: go on from there with resumeFromCheckpoint`,
+        { cause: thrown },
+      )
+    })
+    progress.saved = subFolder(files, folder)
+    await prune(files, globalStep, bestStep, args.saveTotalLimit).catch((thrown: Error) =>
+      notice(`old checkpoints stay: ${thrown.message}`),
+    )
+    onCheckpoint({ step: globalStep, folder: progress.saved.name })
+  }
+}
+
+export const lastGood = ({ saved }: Progress) => `Last good checkpoint: ${saved?.name ?? 'none'}`

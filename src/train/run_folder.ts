@@ -1,0 +1,100 @@
+import * as z from 'zod/mini'
+import { type Files, readJson, validate } from '../io'
+
+/** What a run must know to go on as if it had never stopped. */
+const stateSchema = z.object({
+  globalStep: z.int().check(z.gte(0)),
+  /** Micro-batches so far: the counter of dropout. */
+  microSteps: z.int().check(z.gte(0)),
+  /** Sum of the losses since the last log line, as the device has it, and its steps. */
+  lossSum: z.number(),
+  lossSteps: z.int().check(z.gte(0)),
+  bestMetric: z.nullable(z.number()),
+  /** The step whose evaluation was best. */
+  bestStep: z.nullable(z.int()),
+  evaluationsSinceBest: z.int().check(z.gte(0)),
+  /** The run was stopped before the evaluation that follows this step. */
+  evaluationDue: z.boolean(),
+  logHistory: z.array(z.record(z.string(), z.nullable(z.number()))),
+})
+
+const fileSchema = z.extend(stateSchema, {
+  /** What the run was made of: compared on resume. */
+  fingerprint: z.record(z.string(), z.string()),
+  /** SHA-256 of the checkpoint's other files. */
+  files: z.record(z.string(), z.string()),
+})
+
+export type TrainerState = Omit<z.output<typeof stateSchema>, 'logHistory'> & { logHistory: Record<string, number>[] }
+export type StateFile = TrainerState & Pick<z.output<typeof fileSchema>, 'fingerprint' | 'files'>
+
+export const stateFile = 'trainer_state.json'
+
+/** A folder of a larger one. */
+export function subFolder(files: Files, folder: string): Files {
+  return {
+    name: `${files.name}/${folder}`,
+    list: async () => (await files.list()).filter((f) => f.startsWith(`${folder}/`)).map((f) => f.slice(folder.length + 1)),
+    size: (path) => files.size(`${folder}/${path}`),
+    read: (path, start, end) => files.read(`${folder}/${path}`, start, end),
+    write: (path, bytes) => files.write(`${folder}/${path}`, bytes),
+    ...(files.remove ? { remove: (path: string) => files.remove?.(`${folder}/${path}`) ?? Promise.resolve() } : {}),
+  }
+}
+
+/**
+ * Reads trainer_state.json and checks the other files against it.
+ * @throws Error naming the file that is missing or damaged
+ */
+export async function readWhole(files: Files): Promise<StateFile> {
+  const read = validate(fileSchema, await readJson(files, stateFile), `${files.name}/${stateFile}`)
+  for (const [name, hash] of Object.entries(read.files))
+    if ((await sha256(await files.read(name))) !== hash)
+      throw new Error(`${files.name}/${name}: the file is not as it was written: go on from another checkpoint`)
+  // JSON has no NaN: metrics that were one are null there.
+  const logHistory = read.logHistory.map((entry) => Object.fromEntries(Object.entries(entry).map(([key, v]) => [key, v ?? Number.NaN])))
+  return { ...read, logHistory }
+}
+
+/** The newest whole checkpoint of a run's folder. */
+export async function lastCheckpoint(run: Files): Promise<string | undefined> {
+  const listed = await run.list().catch(() => [])
+  const whole = listed.map((f) => /^checkpoint-(\d+)\/trainer_state\.json$/.exec(f)?.[1]).filter((n) => n !== undefined)
+  for (const step of whole.map(Number).sort((a, b) => b - a)) {
+    const folder = `checkpoint-${step}`
+    if (
+      await readWhole(subFolder(run, folder)).then(
+        () => true,
+        () => false,
+      )
+    )
+      return folder
+  }
+  return undefined
+}
+
+/**
+ * Deletes old checkpoints, and what is left of those that were never finished, until `limit` remain. The newest stays, and so does
+ * the best, even where the limit is 1. What a kill left half-written beside `newest` goes too.
+ */
+export async function prune(run: Files, newest: number, best: number | null, limit: number | undefined): Promise<void> {
+  if (!run.remove) return
+  const listed = await run.list()
+  const folder = `checkpoint-${newest}/`
+  for (const path of listed.filter((f) => f.startsWith(folder) && f.endsWith('.tmp'))) await run.remove(path)
+  if (limit === undefined) return
+  const steps = new Set(listed.map((f) => Number(/^checkpoint-(\d+)\//.exec(f)?.[1] ?? Number.NaN)).filter((n) => n < newest))
+  const protectsBest = best !== null && best !== newest && steps.delete(best)
+  const room = Math.max(0, limit - 1 - Number(protectsBest))
+  const old = [...steps].sort((a, b) => b - a).slice(room)
+  for (const step of old) {
+    const paths = listed.filter((f) => f.startsWith(`checkpoint-${step}/`))
+    // Without its state a folder is no checkpoint: that file goes first.
+    for (const path of paths.sort((a, b) => Number(b.endsWith(stateFile)) - Number(a.endsWith(stateFile)))) await run.remove(path)
+  }
+}
+
+export async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
+  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes))
+  return Array.from(digest, (b) => b.toString(16).padStart(2, '0')).join('')
+}

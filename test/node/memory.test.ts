@@ -1,0 +1,27 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import { assert, openTestDevice, test } from '../harness'
+import { start } from '../train/start'
+
+test('500 steps leave the memory of the process where it was', async () => {
+  setFlagsFromString('--expose-gc')
+  const gc = runInNewContext('gc') as () => void
+  const trainer = await start({
+    device: await openTestDevice({}),
+    rows: 64,
+    args: { maxSteps: 600, loggingSteps: 100, learningRate: 1e-3 },
+  })
+  const megabytes: number[] = []
+  trainer.on('log', () => {
+    gc()
+    megabytes.push(process.memoryUsage().rss / 1e6)
+  })
+  await trainer.train()
+  const [first] = megabytes
+  const last = megabytes[megabytes.length - 1]
+  // A buffer of every step kept would be 500 of 10 KB or more; the rest is what the engine takes and gives back.
+  assert.is(megabytes.length, 6)
+  console.log(`    ${megabytes.map((m) => m.toFixed(1)).join(', ')} MB`)
+  assert.ok(last - first < 20, megabytes.map((m) => m.toFixed(0)).join(', '))
+  trainer.model.device.destroy()
+})
