@@ -8,7 +8,7 @@ import { adapterProblem } from '../records'
 
 declare const TEST_ROOT: string
 
-const bad = ['gpu_error', 'undefined', 'hook', 'never', 'exit', 'no_tests']
+const bad = ['gpu_error', 'undefined', 'hook', 'never', 'exit', 'import', 'no_tests']
 const folder = join(TEST_ROOT, 'dist/test/node/bad')
 
 for (const name of bad)
@@ -16,6 +16,11 @@ for (const name of bad)
     const result = await runFile(join(folder, `${name}.js`), 20_000)
     assert.ok(result.failed >= 1, JSON.stringify(result))
   })
+
+test('the driver says why a file could not be loaded', async () => {
+  const { problems } = await runFile(join(folder, 'import.js'), 20_000)
+  assert.match(problems.join(), /the file has no tests.*cannot be loaded/s)
+})
 
 /** The suite of dist/gpu with the bad files in it, run as a program. */
 function runSuite(...names: string[]) {
