@@ -80,7 +80,10 @@ export const deviceFlags = {
 }
 
 export const runFlags = {
-  model: make(text('<folder>'), 'Hugging Face model: config.json, model.safetensors, tokenizer.json'),
+  model: make(
+    text('<folder or name>'),
+    'a model: a folder with config.json, model.safetensors, tokenizer.json, or a name on the Hugging Face hub',
+  ),
   output: make(text('<folder>'), 'the run: adapter, metrics.jsonl, config.json, report.html, checkpoints'),
 }
 

@@ -102,13 +102,15 @@ async function trainOn(model: CallablePeftModel, tokenizer: Tokenizer, job: Job)
     evalDataset: data.validation,
     args: trainerSettings(settings, data.train.rows.length, data.validation !== undefined),
     notice: say,
+    // A device that is lost costs the steps since the last checkpoint, not the run.
+    reopen: async () => adaptedModel(await openCliDevice(settings, say), job),
   })
   const { outputDir: _, ...args } = trainer.args
   const config = { ...resolved(settings, model.peftConfig, args), about: about(model.device) }
   run.open(config, options.resume === undefined)
   const trained = await runTrainer(trainer, job)
   const metrics = data.validation ? await lastMetrics(trainer, run) : null
-  await model.savePretrained(run.path('adapter'))
+  await trainer.model.savePretrained(run.path('adapter'))
   const outcome: Outcome = {
     run: run.folder,
     adapter: run.path('adapter'),
@@ -118,7 +120,7 @@ async function trainOn(model: CallablePeftModel, tokenizer: Tokenizer, job: Job)
     samplesPerSecond: trained.trainSamplesPerSecond,
     parameters: model.trainableParameters(),
     metrics,
-    device: model.device.adapterName,
+    device: trainer.model.device.adapterName,
   }
   await writeReport(run, { config, outcome })
   trainer.dispose()
@@ -141,6 +143,8 @@ async function runTrainer(trainer: Trainer, { run, options, say }: Job) {
   const ends = [
     trainer.on('log', ({ totalSteps: _, eta: __, ...numbers }) => run.record('log', numbers)),
     trainer.on('evaluate', (numbers) => run.record('evaluate', numbers as { step: number })),
+    trainer.on('begin', ({ text }) => say(text)),
+    trainer.on('recover', ({ error, from }) => say(`${error.message} Going on from ${from}.`)),
     trainer.on('log', begin),
     trainer.on('checkpoint', begin),
     options.quiet ? () => {} : showProgress(trainer, say),
