@@ -1,19 +1,53 @@
 // Builds with esbuild: `node build.mjs` the library and the command, `test` the tests, `cli` the command, `demo` what `npm start` runs, `gpu` bundles for a bare GPU machine, `scripts` what is run by hand.
 import { execFileSync } from 'node:child_process'
 import { cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { dirname, join, resolve } from 'node:path'
+import { basename, dirname, join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { build } from 'esbuild'
 
 const mode = process.argv[2] ?? 'library'
 
-const common = {
+/** The kernels as the folder shaders/ has them now. */
+function shaderFiles() {
+  return files('shaders', '.wgsl').map((path) => ({ name: basename(path, '.wgsl'), path, text: readFileSync(path, 'utf8') }))
+}
+
+/** What the doctor does not check of the kernels in shaders/: entry points, forms, flags. */
+async function unchecked() {
+  const { outputFiles } = await build({ ...plain, entryPoints: ['src/doctor/coverage.ts'], platform: 'neutral', write: false })
+  const { uncovered } = await import(`data:text/javascript;base64,${Buffer.from(outputFiles[0].contents).toString('base64')}`)
+  return uncovered(Object.fromEntries(shaderFiles().map(({ name, text }) => [name, text])))
+}
+let gaps
+
+// `condlora:build`: the kernels and the versions. A kernel that the doctor does not check fails every build.
+const aboutBuild = {
+  name: 'about-build',
+  setup: (b) => {
+    b.onStart(async () => {
+      gaps ??= unchecked()
+      return { errors: (await gaps).map((text) => ({ text })) }
+    })
+    b.onResolve({ filter: /^condlora:build$/ }, () => ({ path: 'build', namespace: 'condlora' }))
+    b.onLoad({ filter: /^build$/, namespace: 'condlora' }, () => {
+      const { version, dependencies } = JSON.parse(readFileSync('package.json', 'utf8'))
+      const kernels = shaderFiles()
+      const lines = kernels.map(({ path }, i) => `import text${i} from './${path}'`)
+      lines.push(`export const shaders = { ${kernels.map(({ name }, i) => `${name}: text${i}`).join(', ')} }`)
+      lines.push(`export const version = ${JSON.stringify(version)}, webgpuVersion = ${JSON.stringify(dependencies.webgpu)}`)
+      return { contents: lines.join('\n'), resolveDir: '.' }
+    })
+  },
+}
+
+const plain = {
   bundle: true,
   format: 'esm',
   target: 'es2022',
   loader: { '.wgsl': 'text' },
   logLevel: 'warning',
 }
+const common = { ...plain, plugins: [aboutBuild] }
 const node = { ...common, platform: 'node', packages: 'external' }
 
 // One file differs between Node and browsers: './x.node' becomes './x.browser'.
@@ -43,7 +77,7 @@ function files(folder, suffix) {
 }
 
 async function library() {
-  const entryPoints = { index: 'src/index.ts', ops: 'src/ops/index.ts', gpu: 'src/gpu/index.ts' }
+  const entryPoints = { index: 'src/index.ts', ops: 'src/ops/index.ts', gpu: 'src/gpu/index.ts', doctor: 'src/doctor/index.ts' }
   rmSync('dist/lib', { recursive: true, force: true })
   rmSync('dist/types', { recursive: true, force: true })
   await build({ ...node, entryPoints, outdir: 'dist/lib/node', splitting: true })
@@ -54,7 +88,7 @@ async function library() {
     outdir: 'dist/lib/browser',
     splitting: true,
     minify: true,
-    plugins: [browserFiles, browserHub],
+    plugins: [aboutBuild, browserFiles, browserHub],
     packages: 'external',
   })
   execFileSync('npx', ['tsc', '-p', 'tsconfig.types.json'], { stdio: 'inherit' })
@@ -123,12 +157,18 @@ async function gpu() {
     },
   }
   // Only what a GPU has a part in; the rest is the same on any machine.
-  const rooms = ['gpu', 'graph', 'ops', 'nn', 'models', 'peft', 'train']
+  const rooms = ['gpu', 'graph', 'ops', 'nn', 'models', 'peft', 'train', 'doctor']
   const tests = rooms.flatMap((room) => files(`test/${room}`, '.test.ts')).sort()
   await build({ ...bundle, stdin: suite(tests), outfile: 'dist/gpu/ops.js' })
   if (existsSync('src/demo/main.ts')) {
     const banner = { js: `${bundle.banner.js}\nprocess.chdir(TEST_ROOT)` }
-    await build({ ...bundle, banner, entryPoints: ['src/demo/main.ts'], outfile: 'dist/gpu/demo.js', plugins: [await spamInside()] })
+    await build({
+      ...bundle,
+      banner,
+      entryPoints: ['src/demo/main.ts'],
+      outfile: 'dist/gpu/demo.js',
+      plugins: [aboutBuild, await spamInside()],
+    })
   }
   cpSync('models', 'dist/gpu/models', { recursive: true })
   cpSync('test/fixtures', 'dist/gpu/test/fixtures', { recursive: true })

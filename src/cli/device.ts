@@ -1,5 +1,14 @@
+import { guard } from '../doctor'
 import { type Device, openDevice } from '../gpu'
+import { userCache } from '../io'
 import type { deviceFlags, Values } from './flags'
+
+/** `openCliDevice`, and each kernel that a run records is checked on it before it computes; an answer is kept. */
+export async function openCheckedDevice(settings: Values<typeof deviceFlags>, say: (line: string) => void): Promise<Device> {
+  const device = await openCliDevice(settings, say)
+  guard(device, { cache: userCache() })
+  return device
+}
 
 /** Opens the GPU that was asked for; falls back to the processor unless told not to, and says so. */
 export async function openCliDevice(settings: Values<typeof deviceFlags>, say: (line: string) => void): Promise<Device> {

@@ -1,6 +1,6 @@
 import { Trainer } from '../train'
 import { dataFiles, readSplits } from './data'
-import { openCliDevice } from './device'
+import { openCheckedDevice } from './device'
 import { UsageError } from './failure'
 import { type Common, dataFlags, deviceFlags, type Settings } from './flags'
 import { findSource, loadTrained, type Source } from './load'
@@ -28,7 +28,7 @@ export async function evaluate(run: string | undefined, options: EvaluateOptions
   const rows: Settings = { ...own, format: options.data === undefined ? runFormat : undefined, ...pick(rowFlags, options) }
   const { split } = await readSplits({ split: file }, rows)
   const say = speaker(options)
-  const device = await openCliDevice({ ...pick(deviceFlags, own), ...pick(deviceFlags, options) }, say)
+  const device = await openCheckedDevice({ ...pick(deviceFlags, own), ...pick(deviceFlags, options) }, say)
   try {
     const { model, tokenizer } = await loadTrained(device, settings, adapterFolder)
     const args = {

@@ -2,7 +2,7 @@ import { extname } from 'node:path'
 import { text as readAll } from 'node:stream/consumers'
 import { decodeUtf8, openFile } from '../io'
 import { formatOf, readTexts } from './data'
-import { openCliDevice } from './device'
+import { openCheckedDevice } from './device'
 import { UsageError } from './failure'
 import { type Common, deviceFlags, type Settings } from './flags'
 import { findSource, loadTrained, type Source } from './load'
@@ -26,7 +26,7 @@ export async function predict(words: string[], options: PredictOptions): Promise
   const { settings, adapterFolder } = await findSource({ ...options, run })
   const inputs = await findTexts(texts, options, settings)
   const say = speaker(options)
-  const device = await openCliDevice({ ...pick(deviceFlags, settings), ...pick(deviceFlags, options) }, say)
+  const device = await openCheckedDevice({ ...pick(deviceFlags, settings), ...pick(deviceFlags, options) }, say)
   try {
     const { model, tokenizer } = await loadTrained(device, settings, adapterFolder)
     // In pieces, so that the first results come early.

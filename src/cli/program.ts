@@ -1,4 +1,5 @@
 import { Command, Option } from 'commander'
+import type { DoctorOptions } from './doctor'
 import type { EvaluateOptions } from './evaluate'
 import { addCommon, addFlags, dataFlags, deviceFlags, methodFlags, runFlags, trainerFlags } from './flags'
 import type { InfoOptions } from './info'
@@ -19,6 +20,16 @@ function addInfo(program: Command): void {
     .action(async (options: InfoOptions) => (await import('./info')).info(options))
 }
 
+function addDoctor(program: Command): void {
+  const command = program.command('doctor').summary('check that this GPU computes right')
+  command.description('Runs every kernel, forward and backward, on odd shapes and compares with the processor in float64.')
+  command.addOption(new Option('--short', 'only the kernels for this kind of device'))
+  addFlags(command, 'Device:', { adapter: deviceFlags.adapter, software: deviceFlags.software })
+  addCommon(command)
+    .addHelpText('after', examples('doctor', 'doctor --json > report.json', 'doctor --adapter nvidia'))
+    .action(async (options: DoctorOptions) => (await import('./doctor')).doctor(options))
+}
+
 function addTrain(program: Command): void {
   const command = program.command('train').summary('train an adapter on a file of labelled texts')
   command.description('Trains a CondLoRA or LoRA adapter, or a classification head alone, on labelled texts.')
@@ -35,7 +46,7 @@ function addTrain(program: Command): void {
     .addHelpText(
       'after',
       examples(
-        'train --model models/roberta-base --train train.csv --validation dev.csv --output run',
+        'train --model FacebookAI/roberta-base --train train.csv --validation dev.csv --output run',
         'train --model models/roberta-base --data sst2 --text sentence --method lora --rank 16 --epochs 5 --output run-lora',
         'train --config run/config.json --seed 2 --output run-2',
         'train --resume run',
@@ -95,7 +106,7 @@ function addPredict(program: Command): void {
 }
 
 /** The commands, in the order of the help: a new one is added here. */
-const commands = [addInfo, addTrain, addEvaluate, addPredict]
+const commands = [addInfo, addDoctor, addTrain, addEvaluate, addPredict]
 
 export function createProgram(): Command {
   const program = new Command('condlora')

@@ -5,7 +5,7 @@ import { AutoModelForSequenceClassification } from '../models/auto'
 import { type CallablePeftModel, getPeftModel } from '../peft'
 import { type Metrics, Trainer } from '../train'
 import { readTrainingData, type TaskData } from './data'
-import { openCliDevice } from './device'
+import { openCheckedDevice } from './device'
 import { UsageError } from './failure'
 import { type Common, type Settings, trainFlags } from './flags'
 import { onInterrupt } from './interrupt'
@@ -65,7 +65,7 @@ export async function train(options: TrainOptions): Promise<void> {
   const job: Job = { settings: { ...settings, labels, numLabels }, data, run, options, say: speaker(options) }
   // Before the GPU is woken: a model that is not there is told in one line.
   const tokenizer = await AutoTokenizer.fromPretrained(settings.model as string)
-  const device = await openCliDevice(settings, job.say)
+  const device = await openCheckedDevice(settings, job.say)
   try {
     const outcome = await trainOn(await adaptedModel(device, job), tokenizer, job)
     print(options.json ? JSON.stringify(outcome) : outcomeText(outcome))
@@ -103,7 +103,7 @@ async function trainOn(model: CallablePeftModel, tokenizer: Tokenizer, job: Job)
     args: trainerSettings(settings, data.train.rows.length, data.validation !== undefined),
     notice: say,
     // A device that is lost costs the steps since the last checkpoint, not the run.
-    reopen: async () => adaptedModel(await openCliDevice(settings, say), job),
+    reopen: async () => adaptedModel(await openCheckedDevice(settings, say), job),
   })
   const { outputDir: _, ...args } = trainer.args
   const config = { ...resolved(settings, model.peftConfig, args), about: about(model.device) }

@@ -65,6 +65,8 @@ export class Device {
   readonly pacer: Pacer
   readonly arena: Arena
   readonly work: WorkQueue
+  /** Awaited after each recording was made, before anybody can replay it; what it throws `record` throws. */
+  afterRecord: (() => Promise<void>) | null = null
   #pending: Command[] = []
   #recording: Recording | null = null
   #uniforms: GPUBuffer | null = null
@@ -149,6 +151,7 @@ export class Device {
     try {
       await keepAlive(this.work.orLost(recording.finish(keep(result))))
       await keepAlive(this.work.settle())
+      await this.afterRecord?.()
     } catch (thrown) {
       recording.dispose()
       throw asError(thrown)

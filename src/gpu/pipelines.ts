@@ -4,6 +4,9 @@ import { type Constants, preprocess } from './wgsl'
 /** A compiled kernel: `access[i]` tells whether binding i + 1 is written. Binding 0 is the uniform. */
 export interface Kernel {
   readonly label: string
+  readonly source: string
+  readonly entry: string
+  readonly constants: Constants | undefined
   readonly layout: GPUBindGroupLayout
   readonly writes: boolean[]
   readonly pipeline: Promise<GPUComputePipeline>
@@ -17,6 +20,11 @@ export class Kernels {
   compileMs = 0
 
   constructor(private readonly device: GPUDevice) {}
+
+  /** All that were asked for so far. */
+  get all(): Kernel[] {
+    return [...this.#cache.values()].flatMap((forms) => [...forms.values()])
+  }
 
   get(op: string, source: string, entry: string, constants: Constants | undefined): Kernel {
     let forms = this.#cache.get(source)
@@ -60,7 +68,7 @@ export class Kernels {
       )
     pipeline.catch(() => {}) // whoever dispatches it sees the error
     this.compiled++
-    return { label: op, layout, writes, pipeline }
+    return { label: op, source, entry, constants, layout, writes, pipeline }
   }
 }
 

@@ -86,7 +86,7 @@ function runDirect(device: Device, job: Job, form: number): void {
 }
 
 /** Whether four neighbouring threads are a subgroup: there a broadcast is a shuffle of registers. */
-function sharesLanes({ features, gpu }: Device): boolean {
+export function sharesLanes({ features, gpu }: Device): boolean {
   const { subgroupMinSize, subgroupMaxSize } = gpu.adapterInfo ?? {}
   return features.has('subgroups') && subgroupMinSize === 4 && subgroupMaxSize === 4
 }

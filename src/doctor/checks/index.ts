@@ -1,0 +1,27 @@
+import type { Check } from '../check'
+import { conversion } from './conversion'
+import { activation, broadcast, dropout, elementwise, firstToken, mse } from './pointwise'
+import { matmul, matmulDirect, matmulLanes, matmulPlain } from './products'
+import { crossEntropy, layernorm, softmax } from './rows'
+import { adamw, embedding, reduce } from './sums'
+
+/** The checks of each file in shaders/, one for each of its entry points. The build compares them with the folder. */
+export const checks: Record<string, Check[]> = {
+  activation: [activation],
+  adamw: [adamw],
+  broadcast: [broadcast],
+  conversion: [conversion],
+  cross_entropy: [crossEntropy],
+  dropout: [dropout],
+  elementwise: [elementwise],
+  embedding: [embedding],
+  first_token: [firstToken],
+  layernorm: [layernorm],
+  matmul: [matmul],
+  matmul_direct: [matmulDirect],
+  matmul_lanes: [matmulLanes],
+  matmul_plain: [matmulPlain],
+  mse: [mse],
+  reduce: [reduce],
+  softmax: [softmax],
+}

@@ -1,0 +1,125 @@
+import { philox4x32 } from '../../ops/philox'
+import { type Case, type Check, combinations, type Form, f32, numeric, read, table, uniform, widthOf, written } from '../check'
+import { gelu, geluSlope, geluTanh, geluTanhSlope } from '../special'
+
+const flags = (name: string): Form[] => [false, true].map((on) => ({ constants: { [name]: on } }))
+const formsOf = (...forms: number[]): Form[] => forms.map((FORM) => ({ constants: { FORM } }))
+
+/** How `cellsOf` lets element-by-element kernels read. */
+const cells: Form[] = [
+  { constants: { Cell: 'f32', PER_THREAD: 4 } },
+  { constants: { Cell: 'vec4f', PER_THREAD: 4 }, on: 'processors' },
+  { constants: { Cell: 'vec4f', PER_THREAD: 1 }, on: 'gpus' },
+]
+
+const combine = [
+  (a: number, b: number) => a + b,
+  (a: number, b: number) => a - b,
+  (a: number, b: number) => a * b,
+  (a: number, _b: number, s: number) => a * s,
+  (_a: number, _b: number, s: number) => s,
+  (a: number) => a,
+  (a: number, _b: number, _s: number, out: number) => out + a,
+]
+
+export const elementwise: Check = {
+  forms: [
+    ...combinations(cells, formsOf(0, 1, 2, 3, 4, 5, 6), [{ constants: { BROADCAST: false } }]),
+    ...combinations(cells, formsOf(0, 1, 2), [{ constants: { BROADCAST: true } }]),
+  ],
+  cases(constants, random) {
+    const form = numeric(constants, 'FORM', 0)
+    const width = widthOf(constants)
+    const perGroup = 64 * numeric(constants, 'PER_THREAD', 4)
+    // The last group is neither full nor does a thread's share end where the numbers do.
+    const count = constants.BROADCAST ? 7 * Math.ceil((8 * perGroup + 5) / 7) : 8 * perGroup + 5
+    const period = constants.BROADCAST ? 7 : count
+    const [out, a, b] = [count, count, period].map((n) => uniform(random, n * width))
+    const values = table(count * width, (i) => combine[form](a[i], b[i % b.length], 0.75, out[i]))
+    const inputs = form === 4 ? [] : form > 2 ? [a] : [a, b]
+    return [{ words: [count, f32(0.75), period], groups: Math.ceil(count / perGroup), slots: [written(values, out), ...inputs.map(read)] }]
+  },
+}
+
+const functions: [(x: number) => number, (x: number) => number][] = [
+  [gelu, geluSlope],
+  [geluTanh, geluTanhSlope],
+  [Math.tanh, (x) => 1 / Math.cosh(x) ** 2],
+  [(x) => Math.max(x, 0), (x) => (x > 0 ? 1 : 0)],
+]
+/** Where a wrong formula overflows or cancels. */
+const far = [13, -13, 100, -100, 1e4, -1e4, 0, 1e-20, -1e-20, 0.01, -0.01, 0.14, -0.16, 6, -6, 3e38]
+
+export const activation: Check = {
+  forms: combinations(cells, formsOf(0, 1, 2, 3), flags('BACKWARD')),
+  cases(constants, random) {
+    const width = widthOf(constants)
+    const [f, slope] = functions[numeric(constants, 'FORM', 0)]
+    const perGroup = 64 * numeric(constants, 'PER_THREAD', 4)
+    const one = (x: Float32Array, each: boolean): Case => {
+      const dy = uniform(random, x.length)
+      const values = table(x.length, (i) => (constants.BACKWARD ? dy[i] * slope(x[i]) : f(x[i])))
+      const inputs = constants.BACKWARD ? [x, dy] : [x]
+      const count = x.length / width
+      return { words: [count], groups: Math.ceil(count / perGroup), slots: [written(values), ...inputs.map(read)], each }
+    }
+    return [one(uniform(random, (8 * perGroup + 5) * width, -3, 3), false), one(Float32Array.from(far), true)]
+  },
+}
+
+export const broadcast: Check = {
+  forms: [{}],
+  cases: () => [{ words: [523, f32(0.75)], groups: 9, slots: [written(table(523, () => 0.75 * 1.5)), read(Float32Array.of(1.5))] }],
+}
+
+export const mse: Check = {
+  forms: formsOf(0, 1),
+  cases(constants, random) {
+    const count = 523
+    const [a, t, dy] = [uniform(random, count), uniform(random, count), Float32Array.of(1.5)]
+    const backward = constants.FORM === 1
+    const factor = Math.fround(2 / count)
+    const values = table(count, (i) => (backward ? 1.5 * factor * (a[i] - t[i]) : (a[i] - t[i]) ** 2))
+    return [{ words: [count, f32(factor)], groups: 9, slots: [written(values), ...[a, t, ...(backward ? [dy] : [])].map(read)] }]
+  },
+}
+
+export const firstToken: Check = {
+  forms: flags('BACKWARD'),
+  cases({ BACKWARD }, random) {
+    const [batch, length, hidden] = [50, 3, 11]
+    const x = uniform(random, batch * (BACKWARD ? 1 : length) * hidden)
+    const place = (i: number) => [Math.floor(i / (length * hidden)), Math.floor(i / hidden) % length, i % hidden]
+    const values = BACKWARD
+      ? table(batch * length * hidden, (i) => {
+          const [b, t, h] = place(i)
+          return t === 0 ? x[b * hidden + h] : 0
+        })
+      : table(batch * hidden, (i) => x[Math.floor(i / hidden) * length * hidden + (i % hidden)])
+    return [{ words: [values.length, hidden, length], groups: Math.ceil(values.length / 64), slots: [written(values), read(x)] }]
+  },
+}
+
+export const dropout: Check = {
+  forms: combinations(
+    [{ constants: { WIDE: false, Cell: 'f32' } }, { constants: { WIDE: true, Cell: 'vec4f' } }],
+    [
+      { constants: { PER_THREAD: 4 }, on: 'processors' },
+      { constants: { PER_THREAD: 1 }, on: 'gpus' },
+    ],
+  ),
+  cases(constants, random) {
+    const perGroup = 64 * numeric(constants, 'PER_THREAD', 1)
+    const count = 8 * (8 * perGroup + 5) - (constants.WIDE ? 4 : 3)
+    const [threshold, stream, block0, scale] = [20000, 3, 9, 1.5]
+    const [seed, seed1, step] = [0x9abcdef0, 0x12345678, 0x80000007]
+    const x = uniform(random, count)
+    let numbers: number[] = []
+    const values = table(count, (i) => {
+      if (i % 8 === 0) numbers = philox4x32([block0 + i / 8, stream, step, 0], [seed, seed1])
+      return ((numbers[(i % 8) >> 1] >>> (16 * (i & 1))) & 0xffff) >= threshold ? x[i] * scale : 0
+    })
+    const state = Uint32Array.of(seed, seed1, step, 5)
+    return [{ words: [count, threshold, stream, block0, f32(scale)], groups: 9, slots: [written(values), read(x), read(state)] }]
+  },
+}

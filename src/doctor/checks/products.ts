@@ -1,0 +1,140 @@
+import { type Case, type Check, type Constants, f32, numeric, type Random, read, uniform, type Word, written } from '../check'
+
+/** A product of batch0 × batch1 pairs; strides and offsets in numbers, all of them larger than they would have to be. */
+interface Shape {
+  m: number
+  n: number
+  k: number
+  /** Stored the other way round. */
+  ta: boolean
+  tb: boolean
+  /** What the kernel reads A and B by: offsets and strides are multiples of it. */
+  unit: number
+  /** The same for C and the bias. */
+  cell: number
+  /** 1: a bias, 2: add to C. */
+  epilogue: number
+  single?: boolean
+}
+
+interface Layout {
+  off: number
+  row: number
+  b0: number
+  b1: number
+  size: number
+}
+
+const batches = (s: Shape) => (s.single ? [1, 1] : [2, 3])
+
+function layout(rows: number, columns: number, unit: number, [batch0, batch1]: number[]): Layout {
+  const row = Math.ceil(columns / unit) * unit + unit
+  const [b1, b0] = [rows * row + unit, batch1 * (rows * row + unit) + 2 * unit]
+  return { off: 3 * unit, row, b0, b1, size: 3 * unit + batch0 * b0 }
+}
+
+function build(s: Shape, random: Random) {
+  const counts = batches(s)
+  const a = layout(s.ta ? s.k : s.m, s.ta ? s.m : s.k, s.unit, counts)
+  const b = layout(s.tb ? s.n : s.k, s.tb ? s.k : s.n, s.unit, counts)
+  const c = layout(s.m, s.n, s.cell, counts)
+  const [dataA, dataB, before] = [a, b, c].map(({ size }) => uniform(random, size))
+  const biasOff = 2 * s.cell
+  const bias = uniform(random, biasOff + Math.ceil(s.n / s.cell) * s.cell)
+  const alpha = 0.75
+  const values = new Float64Array(c.size).fill(NaN)
+  const place = (l: Layout, i: number, j: number, row: number, column: number, turned: boolean) =>
+    l.off + i * l.b0 + j * l.b1 + (turned ? column * l.row + row : row * l.row + column)
+  for (let i = 0; i < counts[0]; i++)
+    for (let j = 0; j < counts[1]; j++)
+      for (let row = 0; row < s.m; row++)
+        for (let column = 0; column < s.n; column++) {
+          const at = place(c, i, j, row, column, false)
+          let sum = 0
+          for (let q = 0; q < s.k; q++) sum += dataA[place(a, i, j, row, q, s.ta)] * dataB[place(b, i, j, q, column, s.tb)]
+          values[at] = alpha * sum + (s.epilogue & 1 ? bias[biasOff + column] : 0) + (s.epilogue & 2 ? before[at] : 0)
+        }
+  const slots = [written(values, before), ...[dataA, dataB, bias].map(read)]
+  return { a, b, c, biasOff, alpha, slots, batch1: counts[1], count: counts[0] * counts[1] }
+}
+
+/** Each of the four epilogues for a shape. */
+const epilogues = (shape: (epilogue: number) => Shape) => [0, 1, 2, 3].map(shape)
+
+/** Any strides, number by number: words of matmul.wgsl and matmul_plain.wgsl. */
+function anyStrides(s: Shape, random: Random, size: number, perGroup: number, withTiles: boolean): Case {
+  const { a, b, c, biasOff, alpha, slots, batch1, count } = build(s, random)
+  const strides = (l: Layout, turned: boolean) => [l.off, ...(turned ? [1, l.row] : [l.row, 1]), l.b0, l.b1]
+  const tiles = Math.ceil(s.m / size) * Math.ceil(s.n / size) * count
+  const words: Word[] = [s.m, s.n, s.k, ...strides(a, s.ta), ...strides(b, s.tb), c.off, c.row, c.b0, c.b1]
+  words.push(batch1, f32(alpha), biasOff, s.epilogue, ...(withTiles ? [tiles] : []))
+  return { words, groups: Math.ceil(tiles / perGroup), slots }
+}
+
+/** All four ways to store A and B, one with each epilogue; the larger of the sizes spans several tiles. */
+const odd: Shape[] = epilogues((epilogue) => {
+  const [ta, tb] = [epilogue > 1, epilogue % 2 === 1]
+  const large = epilogue === 1
+  const size = large ? { m: 37, n: 35, k: 19 } : { m: 13, n: 11, k: 21 }
+  return { ...size, ta, tb, unit: 1, cell: 1, epilogue, single: large }
+})
+
+export const matmul: Check = {
+  forms: [{ on: 'gpus' }],
+  cases: (_, random) => odd.map((s) => anyStrides(s, random, 32, 1, false)),
+}
+
+export const matmulPlain: Check = {
+  forms: [{ on: 'processors' }],
+  cases: (_, random) => odd.map((s) => anyStrides(s, random, 4, 8, true)),
+}
+
+/** FORM 0: A·B, 1: A·Bᵀ, 2: Aᵀ·B. */
+const turned = (form: number) => ({ ta: form === 2, tb: form === 1 })
+
+/** Offsets and strides in vec4s: words of matmul_direct.wgsl and matmul_lanes.wgsl. */
+function vectors(s: Shape, random: Random, rows: number, columns: number, perGroup: number): Case {
+  const { a, b, c, biasOff, alpha, slots, batch1, count } = build(s, random)
+  const strides = (l: Layout, unit: number) => [l.off, l.row, l.b0, l.b1].map((v) => v / unit)
+  const tiles = Math.ceil(s.m / rows) * Math.ceil(s.n / columns) * count
+  const words = [s.m, s.n, s.k, ...strides(a, 4), ...strides(b, 4), ...strides(c, s.cell)]
+  const more = [batch1, f32(alpha), biasOff / s.cell, s.epilogue, tiles]
+  return { words: [...words, ...more], groups: Math.ceil(tiles / perGroup), slots }
+}
+
+export const matmulDirect: Check = {
+  forms: [0, 1, 2].map((FORM) => {
+    const COLS = FORM ? 8 : 4
+    return { constants: { FORM, ROWS: 8, COLS, QUADS: COLS / 4, HALF: 2 }, on: 'processors' }
+  }),
+  cases(constants, random) {
+    const form = numeric(constants, 'FORM', 0)
+    const size = [
+      { m: 13, n: 20, k: 8 },
+      { m: 21, n: 19, k: 12 },
+      { m: 28, n: 20, k: 7 },
+    ][form]
+    const shapes = epilogues((epilogue) => ({ ...size, ...turned(form), unit: 4, cell: 1, epilogue }))
+    return shapes.map((s) => vectors(s, random, numeric(constants, 'ROWS', 4), numeric(constants, 'COLS', 4), 8))
+  },
+}
+
+function lanesForm(FORM: number, ROWS: number, WIDE: boolean): Constants {
+  return { FORM, ROWS, SHARE: ROWS / 4, QUADS: ROWS / 16, WIDE, Out: WIDE ? 'vec4f' : 'f32' }
+}
+
+export const matmulLanes: Check = {
+  forms: [0, 1, 2].flatMap((form) =>
+    [16, 32].flatMap((rows) =>
+      [false, true].map((wide) => ({ constants: lanesForm(form, rows, wide), on: 'processors' as const, subgroups: true })),
+    ),
+  ),
+  cases(constants, random) {
+    const form = numeric(constants, 'FORM', 0)
+    const rows = numeric(constants, 'ROWS', 16)
+    // Two tiles by two, the last of each not full.
+    const size = { m: form === 2 ? rows + 8 : rows + 5, n: form === 1 && !constants.WIDE ? 19 : 20, k: form === 2 ? 7 : 8 }
+    const shapes = epilogues((epilogue) => ({ ...size, ...turned(form), unit: 4, cell: constants.WIDE ? 4 : 1, epilogue }))
+    return shapes.map((s) => vectors(s, random, rows, 16, 4))
+  },
+}

@@ -1,0 +1,155 @@
+import {
+  type Case,
+  type Check,
+  type Constants,
+  combinations,
+  type Form,
+  f32,
+  numeric,
+  type Random,
+  read,
+  table,
+  uniform,
+  written,
+} from '../check'
+
+/** How `rowGroups` shares the rows, and how `rowCells` reads them. */
+const shares: Form[] = [
+  { constants: { LANES: 1, ROWS: 16, GROUP: 16 }, on: 'processors' },
+  { constants: { LANES: 32, ROWS: 4, GROUP: 128 }, on: 'gpus' },
+]
+const narrow = { WIDE: false, Cell: 'f32' }
+const wide = { WIDE: true, Cell: 'vec4f' }
+
+/** Nine groups of rows, more cells than a row has threads, neither full. */
+function shape(constants: Constants) {
+  const width = constants.WIDE ? 4 : 1
+  return { rows: 8 * numeric(constants, 'ROWS', 16) + 3, cells: 37, n: 37 * width, width }
+}
+
+const sum = (n: number, term: (j: number) => number) => {
+  let total = 0
+  for (let j = 0; j < n; j++) total += term(j)
+  return total
+}
+
+export const softmax: Check = {
+  forms: combinations(
+    shares,
+    [narrow, wide].flatMap((cell) =>
+      [
+        { MASK: false, BACKWARD: false },
+        { MASK: true, BACKWARD: false },
+        { MASK: false, BACKWARD: true },
+      ].map((kind) => ({ constants: { ...cell, MaskCell: cell.WIDE ? 'vec4i' : 'i32', ...kind } })),
+    ),
+  ),
+  cases: (constants, random) => [constants.BACKWARD ? softmaxBackward(constants, random) : softmaxForward(constants, random)],
+}
+
+function softmaxForward(constants: Constants, random: Random): Case {
+  const { rows, cells, n, width } = shape(constants)
+  const [scale, perMask, first, maskAt] = [0.75, 3, 2, 5]
+  const x = uniform(random, rows * n, -9, 9)
+  const mask = Int32Array.from({ length: maskAt * width + Math.ceil((first + rows) / perMask) * n }, () => random.below(2))
+  mask.fill(0, maskAt * width + n, maskAt * width + 2 * n) // a row that is masked altogether
+  const keep = (row: number, j: number) => !constants.MASK || mask[maskAt * width + Math.floor((first + row) / perMask) * n + j] !== 0
+  const values = new Float64Array(rows * n)
+  for (let row = 0; row < rows; row++) {
+    const e = table(n, (j) => (keep(row, j) ? Math.exp(scale * x[row * n + j]) : 0))
+    const all = sum(n, (j) => e[j])
+    for (let j = 0; j < n; j++) values[row * n + j] = all > 0 ? e[j] / all : 0
+  }
+  return {
+    words: [rows, cells, f32(scale), perMask, first, maskAt],
+    groups: 9,
+    slots: [written(values), read(x), ...(constants.MASK ? [read(mask)] : [])],
+  }
+}
+
+function softmaxBackward(constants: Constants, random: Random): Case {
+  const { rows, cells, n } = shape(constants)
+  const scale = 0.75
+  const [p, dp] = [uniform(random, rows * n, 0, 0.1), uniform(random, rows * n)]
+  const dots = table(rows, (row) => sum(n, (j) => p[row * n + j] * dp[row * n + j]))
+  const values = table(rows * n, (i) => scale * p[i] * (dp[i] - dots[Math.floor(i / n)]))
+  return { words: [rows, cells, f32(scale), 1, 0, 0], groups: 9, slots: [written(values), read(p), read(dp)] }
+}
+
+export const layernorm: Check = {
+  forms: combinations(
+    shares,
+    [narrow, wide].map((constants) => ({ constants })),
+    [0, 1, 2].map((FORM) => ({ constants: { FORM } })),
+  ),
+  cases: (constants, random) => [constants.FORM ? layernormBackward(constants, random) : layernormForward(constants, random)],
+}
+
+const statsAt = 5
+
+function layernormForward(constants: Constants, random: Random): Case {
+  const { rows, cells, n } = shape(constants)
+  const eps = Math.fround(1e-5)
+  const [x, gamma, beta] = [uniform(random, rows * n, 3, 6), uniform(random, n), uniform(random, n)]
+  const values = new Float64Array(rows * n)
+  const stats = new Float64Array(statsAt + 2 * rows).fill(NaN)
+  for (let row = 0; row < rows; row++) {
+    const mu = sum(n, (j) => x[row * n + j]) / n
+    const rho = 1 / Math.sqrt(sum(n, (j) => (x[row * n + j] - mu) ** 2) / n + eps)
+    stats.set([mu, rho], statsAt + 2 * row)
+    for (let j = 0; j < n; j++) values[row * n + j] = gamma[j] * (x[row * n + j] - mu) * rho + beta[j]
+  }
+  const slots = [written(values), written(stats, new Float32Array(stats.length).fill(3)), ...[x, gamma, beta].map(read)]
+  return { words: [rows, cells, f32(eps), statsAt], groups: 9, slots }
+}
+
+function layernormBackward(constants: Constants, random: Random): Case {
+  const { rows, cells, n } = shape(constants)
+  const [x, dy, gamma] = [uniform(random, rows * n), uniform(random, rows * n), uniform(random, n)]
+  // μ and ρ are inputs here: any will do.
+  const stats = uniform(random, statsAt + 2 * rows, 0.5, 1)
+  const [mu, rho] = [(row: number) => stats[statsAt + 2 * row], (row: number) => stats[statsAt + 2 * row + 1]]
+  const hat = (row: number, j: number) => (x[row * n + j] - mu(row)) * rho(row)
+  const values = new Float64Array(rows * n)
+  for (let row = 0; row < rows; row++) {
+    const h = table(n, (j) => gamma[j] * dy[row * n + j])
+    const [c0, c1] = [sum(n, (j) => h[j]) / n, sum(n, (j) => h[j] * hat(row, j)) / n]
+    for (let j = 0; j < n; j++)
+      values[row * n + j] = constants.FORM === 1 ? rho(row) * (h[j] - c0 - hat(row, j) * c1) : dy[row * n + j] * hat(row, j)
+  }
+  const inputs = constants.FORM === 1 ? [stats, x, gamma, dy] : [stats, x, dy]
+  return { words: [rows, cells, f32(0), statsAt], groups: 9, slots: [written(values), ...inputs.map(read)] }
+}
+
+const ignored = -100
+
+export const crossEntropy: Check = {
+  forms: combinations(
+    [0, 1, 2].map((FORM) => ({ constants: { FORM } })),
+    [true, false].map((MEAN) => ({ constants: { MEAN } })),
+  ),
+  cases(constants, random) {
+    const [rows, c, smoothing] = [8 * 64 + 3, 5, Math.fround(0.1)]
+    const words = [rows, c, f32(smoothing), ignored >>> 0]
+    const labels = Int32Array.from({ length: rows }, (_, i) => (i % 6 === 4 ? ignored : random.below(c)))
+    if (constants.FORM === 1)
+      return [labels, new Int32Array(rows).fill(ignored)].map((some) => counted(words, some, constants.MEAN !== false))
+    const z = uniform(random, rows * c, -9, 9)
+    const [scale, dy] = [0.25, 1.5]
+    const [loss, dz] = [new Float64Array(rows), new Float64Array(rows * c)]
+    for (let row = 0; row < rows; row++) {
+      if (labels[row] === ignored) continue
+      const all = sum(c, (j) => Math.exp(z[row * c + j]))
+      const target = (j: number) => (j === labels[row] ? 1 - smoothing : 0) + smoothing / c
+      loss[row] = Math.log(all) - sum(c, (j) => target(j) * z[row * c + j])
+      for (let j = 0; j < c; j++) dz[row * c + j] = dy * scale * (Math.exp(z[row * c + j]) / all - target(j))
+    }
+    const more = constants.FORM === 2 ? [Float32Array.of(scale), Float32Array.of(dy)] : []
+    return [{ words, groups: 9, slots: [written(constants.FORM === 2 ? dz : loss), ...[labels, z, ...more].map(read)] }]
+  },
+}
+
+function counted(words: Case['words'], labels: Int32Array, mean: boolean): Case {
+  const count = labels.filter((label) => label !== ignored).length
+  return { words, groups: 1, slots: [written([mean ? (count ? 1 / count : 0) : 1]), read(labels)] }
+}

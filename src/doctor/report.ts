@@ -1,0 +1,127 @@
+import { version, webgpuVersion } from 'condlora:build'
+import type { Device } from '../gpu'
+import { type DoctorOptions, doctor, type KernelResult } from './doctor'
+import { allSubjects, presentSubjects } from './subjects'
+
+export interface DoctorReportOptions {
+  /** Only what this device would run: the kernels that it was asked for, else those that ops take on its kind. Default false. */
+  short?: boolean
+  /** More lines about the machine, e.g. the release of its system. */
+  system?: Record<string, string>
+  progress?: DoctorOptions['progress']
+}
+
+export interface DoctorJson {
+  ok: boolean
+  versions: Record<string, string>
+  system: Record<string, string>
+  adapter: Record<string, string>
+  features: string[]
+  limits: Record<string, number>
+  kernels: KernelResult[]
+  seconds: number
+  /** How many of the kernels had to be compiled for this. */
+  compiled: number
+}
+
+/** Checks the kernels and says it in a form to paste into an issue. A device that is lost is a finding, not an error. */
+export async function doctorReport(
+  device: Device,
+  options: DoctorReportOptions = {},
+): Promise<{ ok: boolean; text: string; json: DoctorJson }> {
+  const start = performance.now()
+  const compiled = device.kernels.compiled
+  const present = options.short ? presentSubjects(device) : []
+  const subjects = present.length ? present : allSubjects(device, options.short)
+  const kernels = await doctor(device, { subjects, progress: options.progress }).catch((thrown: Error): KernelResult[] => [
+    { name: 'the device', file: '', ok: false, problem: thrown.message },
+  ])
+  const json: DoctorJson = {
+    ok: kernels.every((k) => k.ok),
+    versions: versions(),
+    system: { ...platform(), ...options.system },
+    adapter: adapterOf(device),
+    features: [...device.gpu.features].sort(),
+    limits: limitsOf(device),
+    kernels,
+    seconds: (performance.now() - start) / 1000,
+    compiled: device.kernels.compiled - compiled,
+  }
+  return { ok: json.ok, text: text(json), json }
+}
+
+interface Process {
+  versions?: Record<string, string | undefined>
+  platform?: string
+  arch?: string
+}
+
+const node = () => (globalThis as { process?: Process }).process
+
+/** Versions of what turns a kernel's text into numbers. */
+export function versions(): Record<string, string> {
+  const running = node()?.versions?.node
+  return { condlora: version, ...(running ? { node: running, 'webgpu (Dawn)': webgpuVersion } : {}) }
+}
+
+function platform(): Record<string, string> {
+  const { platform, arch } = node() ?? {}
+  if (platform) return { system: `${platform} ${arch}` }
+  return { browser: globalThis.navigator?.userAgent ?? 'unknown' }
+}
+
+/** What the adapter says of itself; browsers may leave any of it out. In Node its description is the driver's version. */
+export function adapterOf({ adapterName, gpu, software }: Device): Record<string, string> {
+  const { vendor, architecture, device, description, subgroupMinSize, subgroupMaxSize } = gpu.adapterInfo ?? {}
+  const told = Object.entries({ vendor, architecture, device, description }).filter(([, value]) => value)
+  const subgroups: Record<string, string> = subgroupMaxSize ? { subgroups: `${subgroupMinSize} to ${subgroupMaxSize}` } : {}
+  return { name: adapterName, ...Object.fromEntries(told), ...subgroups, 'computes on': software ? 'the processor' : 'a GPU' }
+}
+
+function limitsOf({ gpu: { limits }, limits: own }: Device): Record<string, number> {
+  const all: Record<string, number> = {}
+  // Limits are getters of the prototype; a cap of our own counts.
+  for (const key in limits) {
+    const value = limits[key as keyof GPUSupportedLimits]
+    if (typeof value === 'number') all[key] = value
+  }
+  return { ...all, ...own }
+}
+
+const shownLimits = [
+  'maxBufferSize',
+  'maxStorageBufferBindingSize',
+  'maxStorageBuffersPerShaderStage',
+  'maxComputeWorkgroupStorageSize',
+  'maxComputeInvocationsPerWorkgroup',
+  'maxComputeWorkgroupsPerDimension',
+  'minStorageBufferOffsetAlignment',
+]
+
+function text({ versions, system, adapter, features, limits, kernels, seconds, compiled, ok }: DoctorJson): string {
+  const words = (record: Record<string, string>) => Object.entries(record).map(([key, value]) => `${key} ${value}`)
+  const count = (what: (k: KernelResult) => unknown) => kernels.filter(what).length
+  const wrong = kernels.filter((k) => !k.ok)
+  const rows: [string, string][] = [
+    ['versions', words(versions).join(', ')],
+    ...Object.entries(system),
+    ...Object.entries({ adapter: adapter.name, ...adapter, name: '' }).filter(([, value]) => value),
+    ['features', features.join(', ') || 'none'],
+    ['limits', shownLimits.map((name) => `${name} ${limits[name]}`).join(', ')],
+  ]
+  return [
+    'condlora doctor',
+    ...rows.map(([key, value]) => `  ${key.padEnd(14)}${value}`),
+    '',
+    ...kernels.map(line),
+    '',
+    `${kernels.length} kernels: ${count((k) => k.ok && !k.skipped)} ok, ${wrong.length} wrong, ${count((k) => k.skipped)} not for this device; ` +
+      `${seconds.toFixed(1)} s, ${compiled} compiled`,
+    ok ? 'This device computes right.' : `This device computes wrong: ${wrong.map((k) => k.name).join('; ')}`,
+  ].join('\n')
+}
+
+function line({ name, ok, error, problem, skipped }: KernelResult): string {
+  const number = error === undefined ? '' : Number.isFinite(error) ? error.toExponential(1) : String(error)
+  return `${skipped ? '-    ' : ok ? 'ok   ' : 'WRONG'} ${number.padEnd(8)} ${name}${problem || skipped ? `: ${problem ?? skipped}` : ''}`
+}

@@ -1,0 +1,52 @@
+import { shaders } from 'condlora:build'
+import type { Device } from '../gpu'
+import type { Kernel } from '../gpu/pipelines'
+import { sharesLanes } from '../ops/gemm_kernels'
+import type { Check, Constants } from './check'
+import { checks } from './checks'
+
+/** A kernel to be checked: a file of shaders/, an entry point, and the constants that make it one of its forms. */
+export interface Subject {
+  /** E.g. `softmax.wgsl LANES=32 WIDE=true`. */
+  name: string
+  file: string
+  source: string
+  entry: string
+  constants: Constants | undefined
+  check: Check
+  /** Why it cannot run here. */
+  skip?: string
+}
+
+/** Every form that ops give to a kernel, on any device; with `only`, those that ops take on this one. */
+export function allSubjects(device: Device, only = false): Subject[] {
+  const kind = device.software ? 'processors' : 'gpus'
+  return Object.entries(checks).flatMap(([file, all]) =>
+    all.flatMap((check) =>
+      check.forms
+        .filter(({ on = kind, subgroups }) => !only || (on === kind && (!subgroups || sharesLanes(device))))
+        .map(({ constants, subgroups }) => {
+          const entry = check.entry ?? 'main'
+          const skip = subgroups && !sharesLanes(device) ? 'needs subgroups of 4 threads' : undefined
+          return { name: kernelName(file, entry, constants), file, source: shaders[file], entry, constants, check, skip }
+        }),
+    ),
+  )
+}
+
+/** The kernels that this device was asked for so far, e.g. by recording a step; kernels of other libraries are left out. */
+export function presentSubjects(device: Device): Subject[] {
+  const files = new Map(Object.entries(shaders).map(([file, source]) => [source, file]))
+  return device.kernels.all.flatMap((kernel) => presentSubject(kernel, files.get(kernel.source)))
+}
+
+function presentSubject({ source, entry, constants }: Kernel, file: string | undefined): Subject[] {
+  const check = file === undefined ? undefined : checks[file].find((c) => (c.entry ?? 'main') === entry)
+  return file !== undefined && check ? [{ name: kernelName(file, entry, constants), file, source, entry, constants, check }] : []
+}
+
+/** File and form in words: what a report names. */
+export function kernelName(file: string, entry: string, constants: Constants | undefined): string {
+  const form = Object.entries(constants ?? {}).map(([name, value]) => ` ${name}=${value}`)
+  return `${file}.wgsl${entry === 'main' ? '' : ` ${entry}`}${form.join('')}`
+}

@@ -1,0 +1,144 @@
+import { shaders } from 'condlora:build'
+import type { Constants } from '../../src/doctor/check'
+import { allSubjects, kernelName } from '../../src/doctor/subjects'
+import type { Device, Dispatch } from '../../src/gpu'
+import { accumulate, elementwise, Tensor } from '../../src/graph'
+import * as ops from '../../src/ops'
+import { gemm } from '../../src/ops/gemm'
+import { sharesLanes } from '../../src/ops/gemm_kernels'
+import { AdamW } from '../../src/train'
+import { assert, openTestDevice, test } from '../harness'
+
+/** What `body` would dispatch on a processor, on one without subgroups, and on a GPU. Nothing runs. */
+function dispatched(device: Device, body: (device: Device) => void): Dispatch[] {
+  const flags = device as { software: boolean; features: ReadonlySet<string> }
+  const { software, features } = flags
+  const own = device.run
+  const seen: Dispatch[] = []
+  device.run = (d) => void seen.push(d)
+  try {
+    for (const [processor, has] of [
+      [true, features],
+      [true, new Set<string>()],
+      [false, features],
+    ] as const) {
+      flags.software = processor
+      flags.features = has
+      body(device)
+    }
+  } finally {
+    Object.assign(flags, { software, features })
+    device.run = own
+  }
+  return seen
+}
+
+const zeros = (device: Device, ...shape: number[]) => Tensor.empty(device, shape, 'test').requireGrad()
+const whole = (device: Device, ...shape: number[]) => Tensor.empty(device, shape, 'test', 'i32')
+const back = (y: Tensor) => y.backward(Tensor.empty(y.device, y.shape, 'test'))
+
+function pointwise(device: Device): void {
+  const rng = { state: Tensor.empty(device, [4], 'test', 'u32'), stream: 0 }
+  for (const n of [7, 8]) {
+    const x = zeros(device, 3, n)
+    const row = zeros(device, n)
+    for (const op of [ops.add, ops.sub, ops.mul]) for (const b of [x, row]) back(op(x, b))
+    for (const op of [ops.tanh, ops.relu, ops.gelu]) back(op(x))
+    for (const y of [ops.gelu(x, { approximate: 'tanh' }), ops.scale(x, 2), ops.dropout(x, 0.1, rng), ops.sum(x)]) back(y)
+    back(ops.mse(x, Tensor.empty(device, [3, n], 'test')))
+    back(ops.firstToken(zeros(device, 2, 3, n)))
+    back(x.view([n], 64 * 0))
+    accumulate(x, x)
+    elementwise('test', 'addTo', x, [x])
+    elementwise('test', 'copy', x, [x])
+  }
+}
+
+function rows(device: Device): void {
+  for (const n of [7, 8]) {
+    const x = zeros(device, 3, n)
+    back(ops.layerNorm(x, zeros(device, n), zeros(device, n)))
+    for (const mask of [null, whole(device, 3, n)]) back(ops.softmax(x, { mask }))
+    for (const reduction of ['mean', 'sum'] as const) back(ops.crossEntropy(x, whole(device, 3), { reduction }))
+  }
+  const [runs, order] = [whole(device, 5, 3), whole(device, 5)]
+  back(ops.embedding(zeros(device, 9, 4), whole(device, 5), { runs, order }))
+}
+
+function products(device: Device): void {
+  for (const [m, n, k] of [
+    [16, 16, 16],
+    [32, 32, 32],
+    [16, 19, 16],
+    [32, 19, 32],
+    [4, 4, 4],
+    [7, 5, 3],
+  ])
+    for (const transposeA of [false, true])
+      for (const transposeB of [false, true]) {
+        const [a, b] = [transposeA ? [k, m] : [m, k], transposeB ? [n, k] : [k, n]].map((shape) => zeros(device, ...shape))
+        back(ops.matmul(a, b, { transposeA, transposeB }))
+        // C's rows need not begin at a vec4.
+        const matrix = (tensor: Tensor, transposed: boolean) => ({ tensor, rowStride: tensor.shape[1], transposed })
+        const c = { tensor: zeros(device, m, n + 1), rowStride: n + 1 }
+        gemm({ op: 'test', a: matrix(a, transposeA), b: matrix(b, transposeB), c, m, n, k })
+      }
+  back(ops.attention(zeros(device, 2, 3, 8), zeros(device, 2, 3, 8), zeros(device, 2, 3, 8), { heads: 2, mask: whole(device, 2, 3) }))
+}
+
+function training(device: Device): void {
+  const values = zeros(device, 70)
+  new AdamW(device, [{ values, gradients: zeros(device, 70), start: 0, count: 70 }]).record()
+  // In a binding of 64 KiB this weight is cut into parts.
+  for (const size of [5, 150])
+    for (const form of ['code', 'rectangular'] as const)
+      back(ops.convert([zeros(device, size, size)], zeros(device, 2, size), zeros(device, 2, size), form))
+}
+
+/** Column sums are in parts of any number of rows. */
+function formOf(file: string, constants: Constants | undefined): string {
+  const { PER_PART, ...others } = constants ?? {}
+  const sorted = Object.entries(others).sort(([a], [b]) => (a < b ? -1 : 1))
+  return kernelName(file, 'main', Object.fromEntries(sorted))
+}
+
+test('what ops dispatch, on processors and on GPUs, is what the doctor checks: no form more, none less', async () => {
+  const device = await openTestDevice({ cap: { maxStorageBufferBindingSize: 65536 } })
+  const files = new Map(Object.entries(shaders).map(([file, source]) => [source, file]))
+  const seen = [pointwise, rows, products, training].flatMap((body) => dispatched(device, body))
+  assert.ok(seen.every((d) => (d.entry ?? 'main') === 'main'))
+  const used = new Set(seen.map((d) => formOf(files.get(d.shader) ?? 'unknown', d.constants)))
+  const checked = new Set(allSubjects(device).map((s) => formOf(s.file, s.constants)))
+  assert.equal(
+    [...used].filter((name) => !checked.has(name)),
+    [],
+    'used, never checked',
+  )
+  const here = new Set(
+    allSubjects(device)
+      .filter((s) => !s.skip)
+      .map((s) => formOf(s.file, s.constants)),
+  )
+  const idle = [...here].filter((name) => !used.has(name))
+  assert.equal(idle, ['reduce.wgsl FORM=1 SQUARE=true'], 'checked, never used')
+  device.destroy()
+})
+
+test('the forms that are checked for this kind of device are those that its ops take', async () => {
+  const device = await openTestDevice()
+  const files = new Map(Object.entries(shaders).map(([file, source]) => [source, file]))
+  const own = device.run
+  const seen: Dispatch[] = []
+  device.run = (d) => void seen.push(d)
+  try {
+    for (const body of [pointwise, rows, products, training]) body(device)
+  } finally {
+    device.run = own
+  }
+  const used = new Set(seen.map((d) => formOf(files.get(d.shader) ?? 'unknown', d.constants)))
+  const short = new Set(allSubjects(device, true).map((s) => formOf(s.file, s.constants)))
+  for (const name of used) assert.ok(short.has(name), name)
+  const other = allSubjects(device).filter((s) => !short.has(formOf(s.file, s.constants)))
+  assert.ok(other.length > 20, 'the other kind of device has forms of its own')
+  assert.ok(!sharesLanes(device) || [...used].some((name) => name.startsWith('matmul_lanes')))
+})

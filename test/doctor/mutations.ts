@@ -1,0 +1,135 @@
+import type { Constants } from '../../src/doctor/check'
+
+/** One sign or index of a kernel made wrong. */
+export interface Mutation {
+  /** Without .wgsl. */
+  file: string
+  /** Stands in the file exactly once. */
+  find: string
+  replace: string
+  /** The forms to break: those that have the text and not only as an unused function. Default: all that have it. */
+  when?: (constants: Constants) => boolean
+}
+
+const forward: Mutation['when'] = (c) => !c.BACKWARD
+const backward: Mutation['when'] = (c) => c.BACKWARD === true
+const form =
+  (...forms: number[]): Mutation['when'] =>
+  (c) =>
+    forms.includes(Number(c.FORM))
+const m = (file: string, find: string, replace: string, when?: Mutation['when']): Mutation => ({ file, find, replace, when })
+
+const pointwise: Mutation[] = [
+  m('activation', '-12.0)) * phi(v)', '-12.0)) * phi(-v)', forward),
+  m('activation', 'onePlusTanh(0.7978845608028654 * (c + 0.044715', 'onePlusTanh(0.7978845608028654 * (c - 0.044715', forward),
+  m('activation', 'return tanhSafe(v);', 'return -tanhSafe(v);', forward),
+  m('activation', 'return max(v, Cell(0.0));', 'return min(v, Cell(0.0));', forward),
+  m('activation', 'return phi(v) + c', 'return phi(v) - c', backward),
+  m('activation', '0.5 * onePlusTanh(u) + 0.5', '0.5 * onePlusTanh(u) - 0.5', backward),
+  m('activation', 'return sech2(v);', 'return -sech2(v);', backward),
+  m('activation', 'Cell(1.0), v > Cell(0.0))', 'Cell(1.0), v < Cell(0.0))', backward),
+  m('activation', '(-0.0724039077758789', '(0.0724039077758789', form(0)),
+  m('activation', 'min(start + PER_THREAD, p.count)', 'start + PER_THREAD', (c) => c.PER_THREAD === 4),
+  m('elementwise', 'return a[i] + b[j];', 'return a[i] - b[j];'),
+  m('elementwise', 'return a[i] - b[j];', 'return a[i] + b[j];'),
+  m('elementwise', 'return a[i] * b[j];', 'return -a[i] * b[j];'),
+  m('elementwise', 'return a[i] * p.s;', 'return a[0] * p.s;'),
+  m('elementwise', 'return Cell(p.s);', 'return Cell(-p.s);'),
+  m('elementwise', 'return a[i];', 'return -a[i];'),
+  m('elementwise', 'return out[i] + a[i];', 'return out[i] - a[i];'),
+  m('elementwise', 'i % p.period', 'i / p.period'),
+  m('broadcast', 'p.factor * s[0]', '-p.factor * s[0]'),
+  m('broadcast', 'p.base + group.x', 'group.x'),
+  m('broadcast', '|| i >= p.count', ''),
+  m('mse', 'out[i] = d * d;', 'out[i] = -d * d;'),
+  m('mse', 'dy[0] * p.factor * d', '-dy[0] * p.factor * d'),
+  m('mse', 'a[i] - t[i]', 'a[i] + t[i]'),
+  m('mse', 'groups.y * group.z', 'group.z'),
+  m('first_token', 'in[row * p.length * p.hidden + h]', 'in[row * p.hidden + h]'),
+  m('first_token', 'row == batch * p.length', 'row != batch * p.length'),
+  m('first_token', 'groups.x * (', '('),
+  m('dropout', 'number >= p.threshold', 'number < p.threshold'),
+  m('dropout', 'numbers >= vec4u(p.threshold)', 'numbers < vec4u(p.threshold)'),
+  m('dropout', 'p.block0 + block', 'block'),
+  m('dropout', 'al * bh + (mid & 0xffffu)', 'al * bh - (mid & 0xffffu)'),
+]
+
+const rows: Mutation[] = [
+  m('softmax', 'let e = exp(p.scale * x[at + j] - peak);', 'let e = exp(x[at + j] - peak);'),
+  m('softmax', '- peak, Cell())), mask[keep + j] != ', '- peak, Cell())), mask[keep + j] == '),
+  m('softmax', '((p.first + row) / p.perMask)', '(row / p.perMask)'),
+  m('softmax', 'dp[at + j] - dotted', 'dp[at + j] + dotted'),
+  m('softmax', 'partial[thread] += partial[thread + width]', 'partial[thread] -= partial[thread + width]'),
+  m('softmax', '(c.x + c.y) + (c.z + c.w)', '(c.x + c.y) + (c.z - c.w)'),
+  m('layernorm', '- mu) * rho) + beta[j]', '- mu) * rho) - beta[j]'),
+  m('layernorm', 'stats[moment + 1u] = rho', 'stats[moment + 2u] = rho'),
+  m('layernorm', '- c.x - (x[at + j]', '- c.x + (x[at + j]'),
+  m('layernorm', 'out[at + j] = dy[at + j] * (x[at + j] - mu)', 'out[at + j] = dy[at + j] * (x[at + j] + mu)'),
+  m('layernorm', 'partial[thread] += partial[thread + width]', 'partial[thread] -= partial[thread + width]', form(0, 1)),
+  m('layernorm', '(c.x + c.y) + (c.z + c.w)', '(c.x + c.y) + (c.z - c.w)', form(0, 1)),
+  m('layernorm', 'p.statsAt + 2u * row', '2u * row'),
+  m('cross_entropy', 'log(sum) - (1.0', 'log(sum) + (1.0'),
+  m('cross_entropy', 'select(loss, 0.0, ignored)', 'loss'),
+  m('cross_entropy', 'labels[i] != bitcast', 'labels[i] == bitcast', (c) => c.MEAN === true),
+  m('cross_entropy', 'out[0] = 1.0;', 'out[0] = -1.0;'),
+  m('cross_entropy', '- hit - p.smoothing', '+ hit - p.smoothing'),
+  m('cross_entropy', 'i32(p.c) - 1)', 'i32(p.c) - 2)', form(0, 2)),
+]
+
+const sums: Mutation[] = [
+  m('reduce', 'sum += x[p.xAt + row * p.columns + column]', 'sum -= x[p.xAt + row * p.columns + column]'),
+  m('reduce', 'out[p.outAt + part * p.columns + column]', 'out[p.outAt + column]'),
+  m('reduce', 'sum += x[p.xAt + i];', 'sum += x[i];'),
+  m('reduce', 'x[p.xAt + i] * x[p.xAt + i]', 'x[p.xAt + i] * x[i]'),
+  m('reduce', 'sums[thread + width]', 'sums[thread + 1u]'),
+  m('adamw', 'grad[i] * grad[i]', 'grad[i] * grad[thread]'),
+  m('adamw', 'partial[p.partials + g]', 'partial[g]'),
+  m('adamw', 'sum += partial[i]', 'sum -= partial[i]'),
+  m('adamw', 'min(1.0, p.maxNorm / (norm + 1e-6))', 'p.maxNorm / (norm + 1e-6)'),
+  m('adamw', '&& status[3] == 0.0', '&& status[3] != 0.0'),
+  m('adamw', 'p.beta1 * m[i] + p.rest1', 'p.beta1 * m[i] - p.rest1'),
+  m('adamw', '- lr * (mNew / hyper[1])', '- lr * (mNew / hyper[2])'),
+  m('adamw', 'if (status[2] == 0.0)', 'if (status[0] == 0.0)'),
+  m('embedding', 'let id = ids[p.position0 + position];', 'let id = ids[position];'),
+  m('embedding', 'row * p.h + (i - position * p.h)', 'row * p.h'),
+  m('embedding', 'if (id < 0 || row >= p.rows)', 'if (id < 0)'),
+  m('embedding', 'sum += dy[position * p.h + column]', 'sum -= dy[position * p.h + column]'),
+  m('embedding', 'u32(order[k]) - p.position0', 'u32(order[k])'),
+]
+
+const bothRows = (c: Constants) => c.COLUMNS0 === true && c.COLUMNS1 === true
+
+const products: Mutation[] = [
+  m('conversion', 'acc[j] += value * readT', 'acc[j] -= value * readT'),
+  m('conversion', 'min(j0 + j, p.r - 1u) * tJ', 'min(j0 + j, p.r - 2u) * tJ'),
+  m('conversion', 'value += o0[at]', 'value -= o0[at]', (c) => c.COLUMNS0 === true),
+  m('conversion', 'value += o1[at]', 'value -= o1[at]', (c) => c.COLUMNS1 === true),
+  m('conversion', '(thread + other) * 8u + j', '(thread + other) * 8u', (c) => !bothRows(c)),
+  m('matmul', 'tileA[left + r]', 'tileA[left]'),
+  m('matmul', 'fma(vec4f(', 'fma(-vec4f('),
+  m('matmul', 'bias[p.biasOff + col]', 'bias[col]'),
+  m('matmul', 'value += c[at]', 'value -= c[at]'),
+  m('matmul', 'b1 * p.bB1', 'b0 * p.bB1'),
+  m('matmul', 'row < p.m && col < p.n', 'row < p.m'),
+  m('matmul', 'p.base + group.x', 'group.x'),
+  m('matmul_plain', 'acc[r] += a[rows[r] + k * p.aCol]', 'acc[r] += a[rows[0] + k * p.aCol]'),
+  m('matmul_plain', 'columns + k * p.bRow', 'columns + k'),
+  m('matmul_plain', 'bias[p.biasOff + col]', 'bias[col]'),
+  m('matmul_plain', 'value += c[at]', 'value -= c[at]'),
+  m('matmul_direct', 'left.z * r2 + left.w * r3', 'left.z * r2 - left.w * r3'),
+  m('matmul_direct', 'acc[r][j] += dot', 'acc[r][j] -= dot'),
+  m('matmul_direct', 'acc[4u * h + i][j] += left[i] * right[j]', 'acc[4u * h + i][j] += left[0] * right[j]'),
+  m('matmul_direct', 'bias[p.biasOff + col]', 'bias[col]'),
+  m('matmul_direct', 'value += c[at]', 'value -= c[at]'),
+  m('matmul_direct', 'b1 * p.aB1', 'b1 * p.bB1'),
+  m('matmul_lanes', 'left.z * r2 + left.w * r3', 'left.z * r2 - left.w * r3'),
+  m('matmul_lanes', 'dot(left, r2), dot(left, r3)', 'dot(left, r2), dot(left, r2)'),
+  m('matmul_lanes', 'acc[(q * LANES + l) * 4u + i] +=', 'acc[(q * LANES + l) * 4u + i] -='),
+  m('matmul_lanes', 'bias[p.biasOff + col / 4u]', 'bias[col / 4u]'),
+  m('matmul_lanes', 'bias[p.biasOff + col + j]', 'bias[p.biasOff + col]'),
+  m('matmul_lanes', 'value += c[at]; }\n  c[at]', 'value -= c[at]; }\n  c[at]'),
+  m('matmul_lanes', 'value += c[at]; }\n    c[at]', 'value -= c[at]; }\n    c[at]'),
+  m('matmul_lanes', 'if (mine >= p.tiles)', 'if (thread > 3u)'),
+]
+
+export const mutations: Mutation[] = [...pointwise, ...rows, ...sums, ...products]
