@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type Entry, type FileResult, judge } from './records'
+import { type FileResult, judge, parseEntries } from './records'
 
 const fileLimit = Number(process.env.CONDLORA_FILE_LIMIT_MS ?? 600_000)
 
@@ -23,10 +23,7 @@ export async function runFile(file: string, limitMs = fileLimit): Promise<FileRe
       resolve(code === 0 ? '' : `ended with ${signal ?? `exit code ${code}`}: ${output.slice(-1500)}`)
     })
   })
-  const entries = readFileSync(records, 'utf8')
-    .split('\n')
-    .filter(Boolean)
-    .map((line) => JSON.parse(line) as Entry)
+  const entries = parseEntries(readFileSync(records, 'utf8'))
   rmSync(folder, { recursive: true, force: true })
   return judge(entries, end)
 }

@@ -17,6 +17,20 @@ export interface FileResult {
   adapters: Map<string, string>
 }
 
+/** Records, one JSON a line. A process that was killed may have left half a line. */
+export function parseEntries(text: string): Entry[] {
+  return text
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => {
+      try {
+        return JSON.parse(line) as Entry
+      } catch {
+        return { event: 'crashed', error: `half a record: ${line}` }
+      }
+    })
+}
+
 /** Counts what really finished; `end` says how the process ended if not well. */
 export function judge(entries: Entry[], end: string): FileResult {
   const registered = entries.filter((e) => e.event === 'registered')

@@ -89,6 +89,6 @@ test('a resume with other settings is refused with what differs, and the run sta
     const before = files()
     const { code, err } = await condlora(['train', '--resume', 'run', '--lr', '1e-3'], { cwd })
     assert.is(code, 1)
-    assert.match(err, /condlora: run\/checkpoint-2 belongs to another run: args was .*0\.01.* is .*0\.001.*\n$/)
+    assert.match(err, /condlora: run\/checkpoint-2 belongs to another run: learningRate was 0\.01, is 0\.001.*\n$/)
     assert.equal(files(), before)
   }))

@@ -33,7 +33,7 @@ const wrong: [args: string[], code: number, message: RegExp][] = [
   [['train', '--model', 'tiny', '--train', 'train.txt', ...output], 2, /--format: wanted one of csv, .* train\.txt/],
   [[...trainArgs, ...output, '--text', 'body'], 1, /train\.csv: the column "body" is not there; the file has "text", "label"/],
   [[...trainArgs, '--output', 'train.csv/run'], 1, /--output train\.csv\/run: cannot be written: .*train\.csv is a file/],
-  [['train', '--model', 'nowhere', '--train', 'train.csv', ...output], 1, /nowhere: there is no tokenizer\.json/],
+  [['train', '--model', 'nowhere', '--train', 'train.csv', ...output], 1, /there is no folder "nowhere", and the hub gave nothing: /],
   [['evaluate'], 2, /wanted the folder of a run, or --model and --adapter-folder/],
   [['evaluate', 'old', '--model', 'tiny'], 2, /--model: the run old names its own/],
   [['predict', 'folder', 'some text'], 1, /folder: this is no run of condlora train/],

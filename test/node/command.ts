@@ -25,7 +25,11 @@ export const bin = join(TEST_ROOT, 'dist/cli/condlora.js')
 
 export function condlora(args: string[], { cwd, input, watch }: RunOptions): Promise<Result> {
   return new Promise((resolve) => {
-    const child = spawn(process.execPath, [bin, ...args], { cwd, stdio: ['pipe', 'pipe', 'pipe'], env: { ...process.env, NO_COLOR: '1' } })
+    const child = spawn(process.execPath, [bin, ...args], {
+      cwd,
+      stdio: ['pipe', 'pipe', 'pipe'],
+      env: { ...process.env, NO_COLOR: '1', HF_HUB_OFFLINE: '1' },
+    })
     let [out, err] = ['', '']
     const timer = watch && setInterval(() => watch(child, err), 5)
     child.stdout.on('data', (d) => (out += d))

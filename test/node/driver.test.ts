@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { runFile } from '../driver'
 import { assert, test } from '../harness'
-import { adapterProblem } from '../records'
+import { adapterProblem, judge, parseEntries } from '../records'
 
 declare const TEST_ROOT: string
 
@@ -20,6 +20,13 @@ for (const name of bad)
 test('the driver says why a file could not be loaded', async () => {
   const { problems } = await runFile(join(folder, 'import.js'), 20_000)
   assert.match(problems.join(), /the file has no tests.*cannot be loaded/s)
+})
+
+test('half a record is a failure, and what came before it counts', () => {
+  const text = '{"event":"registered","name":"a"}\n{"event":"finished","name":"a","ok":true}\n{"event":"regis'
+  const { passed, failed, problems } = judge(parseEntries(text), 'ended with SIGKILL')
+  assert.equal([passed, failed], [1, 1])
+  assert.match(problems.join(), /half a record: \{"event":"regis/)
 })
 
 /** The suite of dist/gpu with the bad files in it, run as a program. */

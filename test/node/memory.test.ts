@@ -9,7 +9,7 @@ test('500 steps leave the memory of the process where it was', async () => {
   const trainer = await start({
     device: await openTestDevice({}),
     rows: 64,
-    args: { maxSteps: 600, loggingSteps: 100, learningRate: 1e-3 },
+    args: { maxSteps: 1100, loggingSteps: 100, learningRate: 1e-3 },
   })
   const megabytes: number[] = []
   trainer.on('log', () => {
@@ -17,10 +17,11 @@ test('500 steps leave the memory of the process where it was', async () => {
     megabytes.push(process.memoryUsage().rss / 1e6)
   })
   await trainer.train()
-  const [first] = megabytes
+  // What drivers and the engine take for good, they take in the first hundreds.
+  const first = megabytes[5]
   const last = megabytes[megabytes.length - 1]
   // A buffer of every step kept would be 500 of 10 KB or more; the rest is what the engine takes and gives back.
-  assert.is(megabytes.length, 6)
+  assert.is(megabytes.length, 11)
   console.log(`    ${megabytes.map((m) => m.toFixed(1)).join(', ')} MB`)
   assert.ok(last - first < 20, megabytes.map((m) => m.toFixed(0)).join(', '))
   trainer.model.device.destroy()
