@@ -1,4 +1,4 @@
-import { exitCodes, Interrupted } from './failure'
+import { Interrupted } from './failure'
 
 export interface Interrupt {
   signal: AbortSignal
@@ -9,17 +9,20 @@ export interface Interrupt {
 /** Ctrl-C, or SIGTERM: the first aborts `signal`, the second ends the program at once. */
 export function onInterrupt(first: string, message: string): Interrupt {
   const controller = new AbortController()
-  const listen = () => {
-    if (controller.signal.aborted) process.exit(exitCodes.interrupted)
+  const signals = ['SIGINT', 'SIGTERM'] as const
+  const end = () => {
+    for (const name of signals) process.off(name, listen)
+  }
+  const listen = (name: NodeJS.Signals) => {
+    if (controller.signal.aborted) {
+      // By the signal itself (a shell sees 130): leaving with work on the GPU could crash the driver's own clean-up.
+      end()
+      process.kill(process.pid, name)
+      return
+    }
     process.stderr.write(`\n${first}\n`)
     controller.abort(new Interrupted(message))
   }
-  const signals = ['SIGINT', 'SIGTERM'] as const
   for (const name of signals) process.on(name, listen)
-  return {
-    signal: controller.signal,
-    end: () => {
-      for (const name of signals) process.off(name, listen)
-    },
-  }
+  return { signal: controller.signal, end }
 }

@@ -63,7 +63,7 @@ test('a second Ctrl-C stops at once, without a checkpoint', () =>
         if (sent === 1 && err.includes('finishing this step')) sent += Number(child.kill('SIGINT'))
       },
     })
-    assert.is(result.code, 130)
+    assert.is(result.code, 130, `${sent} signals: ${result.err}`)
     assert.not.match(result.err, /stopped and saved/)
     assert.equal(readdirSync(join(cwd, 'run')).sort(), ['config.json', 'metrics.jsonl'])
   }, 240))

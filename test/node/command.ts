@@ -1,7 +1,7 @@
 // Runs the built command as a user does, on a tiny model and small tables in a temporary folder.
 import { spawn } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { constants, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fixture } from '../harness'
 import { tinyFiles, wordTask } from '../tiny'
@@ -36,9 +36,10 @@ export function condlora(args: string[], { cwd, input, watch }: RunOptions): Pro
     child.stderr.on('data', (d) => (err += d))
     child.stdin.on('error', () => {}) // it may end before it has read all
     child.stdin.end(input ?? '')
-    child.on('close', (code) => {
+    child.on('close', (code, signal) => {
       clearInterval(timer)
-      resolve({ code, out, err: ownLines(err) })
+      // As a shell has it.
+      resolve({ code: signal ? 128 + constants.signals[signal] : code, out, err: ownLines(err) })
     })
   })
 }
