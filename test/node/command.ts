@@ -44,9 +44,11 @@ export function condlora(args: string[], { cwd, input, watch }: RunOptions): Pro
   })
 }
 
-/** Dawn itself warns on stderr where there is no Vulkan loader. */
+/** Dawn itself warns on stderr where there is no Vulkan loader, and of some drivers' limits. */
 function ownLines(err: string): string {
-  return err.replace(/Warning: Couldn't load Vulkan: .*\n {4}at operator\(\) .*\n\n?/g, '')
+  return err
+    .replace(/Warning: Couldn't load Vulkan: .*\n {4}at operator\(\) .*\n\n?/g, '')
+    .replace(/^Warning: max\w+ artificially reduced .*\n/gm, '')
 }
 
 /** A folder with the model `tiny`, train.csv and dev.csv; gone after `work`. */
