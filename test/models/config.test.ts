@@ -1,17 +1,8 @@
 import { encoderConfig, maxTokens } from '../../src/models/config'
 import { assert, test } from '../harness'
+import { robertaBase } from './fixtures'
 
-const roberta = {
-  model_type: 'roberta',
-  vocab_size: 50265,
-  hidden_size: 768,
-  num_hidden_layers: 12,
-  num_attention_heads: 12,
-  intermediate_size: 3072,
-  max_position_embeddings: 514,
-  type_vocab_size: 1,
-}
-const read = (more: Record<string, unknown> = {}, choice = {}) => encoderConfig({ ...roberta, ...more }, 'm/config.json', choice)
+const read = (more: Record<string, unknown> = {}, choice = {}) => encoderConfig({ ...robertaBase, ...more }, 'm/config.json', choice)
 
 test("what a file leaves out is transformers' default; null counts as absent", () => {
   const config = read({ classifier_dropout: null, pad_token_id: null, problem_type: null })

@@ -70,3 +70,15 @@ export function toBfloat16(values: Float32Array): Uint16Array {
   const bits = new Uint32Array(values.buffer, values.byteOffset, values.length)
   return Uint16Array.from(bits, (b) => (b + 0x7fff + ((b >>> 16) & 1)) >>> 16)
 }
+
+/** config.json of RoBERTa-base without what has a default: pad_token_id 1, layer_norm_eps 1e-5. */
+export const robertaBase = {
+  model_type: 'roberta',
+  vocab_size: 50265,
+  hidden_size: 768,
+  num_hidden_layers: 12,
+  num_attention_heads: 12,
+  intermediate_size: 3072,
+  max_position_embeddings: 514,
+  type_vocab_size: 1,
+}

@@ -4,19 +4,9 @@ import { metaModel } from '../../src/models/meta'
 import { classify } from '../../src/models/sequence_classification'
 import { Pass } from '../../src/nn/pass'
 import { assert, test } from '../harness'
+import { robertaBase as bareRobertaBase } from './fixtures'
 
-const robertaBase = {
-  model_type: 'roberta',
-  vocab_size: 50265,
-  hidden_size: 768,
-  num_hidden_layers: 12,
-  num_attention_heads: 12,
-  intermediate_size: 3072,
-  max_position_embeddings: 514,
-  type_vocab_size: 1,
-  pad_token_id: 1,
-  layer_norm_eps: 1e-5,
-}
+const robertaBase = { ...bareRobertaBase, pad_token_id: 1, layer_norm_eps: 1e-5 }
 const bertBase = {
   ...robertaBase,
   model_type: 'bert',

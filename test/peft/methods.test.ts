@@ -3,22 +3,10 @@ import { encoderConfig } from '../../src/models/config'
 import type { CallablePeftModel } from '../../src/peft'
 import { countsLine, getPeftModel, type PeftConfig, PeftModel, trainableParameters } from '../../src/peft'
 import { assert, openTestDevice, rng, test } from '../harness'
+import { robertaBase as robertaFile } from '../models/fixtures'
 import { tinyModel } from '../tiny'
 
-const robertaBase = encoderConfig(
-  {
-    model_type: 'roberta',
-    vocab_size: 50265,
-    hidden_size: 768,
-    num_hidden_layers: 12,
-    num_attention_heads: 12,
-    intermediate_size: 3072,
-    max_position_embeddings: 514,
-    type_vocab_size: 1,
-    layer_norm_eps: 1e-5,
-  },
-  'roberta-base',
-)
+const robertaBase = encoderConfig({ ...robertaFile, layer_norm_eps: 1e-5 }, 'roberta-base')
 
 const tokens = {
   inputIds: [
