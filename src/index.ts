@@ -31,6 +31,7 @@ export {
   type Metrics,
   type ProgressEvent,
   type RecoverEvent,
+  type StepEvent,
   StepTimeoutError,
   Trainer,
   type TrainerEvents,

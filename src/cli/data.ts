@@ -1,94 +1,119 @@
-import { existsSync, readdirSync, statSync } from 'node:fs'
-import { extname, join } from 'node:path'
-import { type DataFormat, type Dataset, loadDataset } from '../data'
+import {
+  type DataFile,
+  type DataFormat,
+  type Dataset,
+  type GlueName,
+  glueTasks,
+  type IterableDataset,
+  loadDataset,
+  type Row,
+} from '../data'
+import { type Classes, classes, findLabels } from './classes'
+import { dataFiles, fileName, formatOf, openData } from './data_files'
 import { UsageError } from './failure'
-import type { dataFlags, Settings, Values } from './flags'
+import type { DataSettings, Settings } from './flags'
 
-export type DataSettings = Values<typeof dataFlags>
-
-const formats: Record<string, DataFormat | 'parquet'> = {
-  '.csv': 'csv',
-  '.tsv': 'tsv',
-  '.jsonl': 'jsonl',
-  '.ndjson': 'jsonl',
-  '.parquet': 'parquet',
-}
-
-/** Where the rows are, and how labels become classes. */
-export interface TaskData {
-  train: Dataset
+/** Rows to train on and to evaluate on, and their classes. */
+export interface TaskData extends Classes {
+  train: Dataset | IterableDataset
   validation?: Dataset
-  /** Names by number; undefined where the data has numbers. */
-  labels?: string[]
-  numLabels: number
 }
 
 /** Finds and reads the data that the settings name. */
-export async function readTrainingData(settings: Settings): Promise<TaskData> {
-  const files = dataFiles(settings)
-  if (!files.train) throw new UsageError('--train: wanted a file of rows to train on, or --data FOLDER')
-  const named: Record<string, string> = { train: files.train }
-  if (files.validation) named.validation = files.validation
-  const { train, validation } = await readSplits(named, settings)
-  return { train, validation, ...classes([train, ...(validation ? [validation] : [])], settings) }
-}
-
-/** The files that hold the rows. */
-export function dataFiles({ data, train, validation }: Settings): { train?: string; validation?: string } {
-  return data === undefined ? { train, validation } : inFolder(data)
-}
-
-/** Reads splits of one format; class names are numbered over all of them. */
-export async function readSplits(files: Record<string, string>, settings: DataSettings): Promise<Record<string, Dataset>> {
-  const found = new Set(Object.values(files).map((file) => settings.format ?? formatOf(file)))
-  if (found.size > 1) throw new UsageError(`--format: wanted files of one format, got ${[...found].join(' and ')}`)
-  const columns = {
-    text: settings.text ?? 'text',
-    label: settings.label ?? 'label',
-    ...(settings.textPair === undefined ? {} : { textPair: settings.textPair }),
+export async function readTrainingData(settings: Settings, say: (text: string) => void): Promise<TaskData> {
+  if (settings.task) {
+    const splits = await readGlue(settings.task, settings, say)
+    return {
+      train: splits.train,
+      validation: splits[glueTasks[settings.task].validation[0]] ?? splits.validation,
+      ...glueClasses(settings.task),
+    }
   }
-  return loadDataset([...found][0] as DataFormat, files, columns, settings.labels ? { labelNames: settings.labels } : {})
+  const files = await dataFiles(settings)
+  if (!files.train) throw new UsageError('--train: wanted a file of rows to train on, or --data FOLDER')
+  const named = { train: files.train, ...(files.validation ? { validation: files.validation } : {}) }
+  if (settings.streaming) return streamed(named, settings)
+  const { train, validation } = await readSplits(named, settings)
+  return { train, validation, ...classes(findLabels(validation ? [train, validation] : [train]), settings) }
+}
+
+/** Class names and number of a run: a task has its own. */
+export function glueClasses(task: GlueName): Classes {
+  const { labelNames, numLabels } = glueTasks[task]
+  return labelNames ? { labels: [...labelNames], numLabels } : { numLabels }
+}
+
+/** Labelled rows to evaluate on: those of a file, of a split of the run's task, or the run's own; with their name. */
+export async function readEvaluationData(
+  { data, on }: { data?: string; on?: string },
+  settings: Settings,
+  say: (text: string) => void,
+): Promise<{ name: string; rows: Dataset }> {
+  if (data !== undefined && on !== undefined) throw new UsageError('--on: names rows of the task, --data others; give one of them')
+  if (data === undefined && settings.task) return readGlueSplit(settings.task, on, settings, say)
+  if (on !== undefined) throw new UsageError('--on: names a split of a GLUE task, and this run has none; rows are given by --data FILE')
+  const files = data === undefined ? (await dataFiles(settings)).validation : [data]
+  if (!files) throw new UsageError('--data: is missing: the file of rows to evaluate on')
+  const { split } = await readSplits({ split: files }, settings)
+  return { name: files.map(fileName).join(', '), rows: split }
 }
 
 /** The texts alone, for a file that need not have labels. */
-export async function readTexts(file: string, columns: { text?: string; textPair?: string; format: string }): Promise<Dataset> {
-  const { text = 'text', textPair, format } = columns
-  const { split } = await loadDataset(format as DataFormat, { split: file }, textPair === undefined ? { text } : { text, textPair })
+export async function readTexts(file: string, columns: { text?: string; textPair?: string }): Promise<Dataset> {
+  const { text = 'text', textPair } = columns
+  const { split } = await loadDataset(formatOf(file), { split: file }, textPair === undefined ? { text } : { text, textPair })
   return split
 }
 
-export function formatOf(file: string): DataFormat | 'parquet' {
-  const format = formats[extname(file).toLowerCase()]
-  if (format) return format
-  throw new UsageError(`--format: wanted one of ${Object.values(formats).join(', ')}, as the name of ${file} does not tell`)
+async function readGlueSplit(task: GlueName, on: string | undefined, settings: Settings, say: (text: string) => void) {
+  const splits = await readGlue(task, settings, say)
+  const name = on ?? ('validation' in splits ? 'validation' : glueTasks[task].validation[0])
+  const rows = splits[name]
+  if (!rows) throw new UsageError(`--on: wanted one of ${Object.keys(splits).join(', ')}, got ${name}`)
+  if (rows.rows.every((row) => row.label === undefined)) throw new UsageError(`--on: the split ${name} of ${task} has no labels`)
+  return { name: `${task} ${name}`, rows }
 }
 
-function inFolder(folder: string): { train: string; validation?: string } {
-  if (!existsSync(folder)) throw new Error(`${folder}: there is no such folder`)
-  if (!statSync(folder).isDirectory()) throw new UsageError(`--data: wanted a folder, got the file ${folder}; a file is given by --train`)
-  const listed = readdirSync(folder)
-  const find = (...names: string[]) => listed.filter((f) => formats[extname(f)] && names.includes(f.slice(0, -extname(f).length)))
-  const [train, validation] = [find('train'), find('validation', 'dev')]
-  for (const several of [train, validation])
-    if (several.length > 1) throw new UsageError(`--data: ${folder} holds ${several.join(' and ')}; name one by --train or --validation`)
-  if (!train.length)
-    throw new Error(`${folder}: there is no train.csv, train.tsv, train.jsonl or train.parquet; it holds ${listed.join(', ')}`)
-  return { train: join(folder, train[0]), validation: validation[0] && join(folder, validation[0]) }
+async function readGlue(task: GlueName, { data, split }: Settings, notice: (text: string) => void): Promise<Record<string, Dataset>> {
+  const files = await openData(data ?? 'nyu-mll/glue', notice)
+  return loadDataset('glue', { task, files, split, notice })
 }
 
-/** How many classes the data has; one for a regression. */
-function classes(splits: Dataset[], { labels, numLabels, regression }: DataSettings): { labels?: string[]; numLabels: number } {
-  const values = splits.flatMap((split) => split.rows.map((row) => row.label ?? 0))
-  if (regression || values.some((v) => !Number.isInteger(v))) {
-    if (numLabels !== undefined && numLabels !== 1)
-      throw new UsageError(`--num-labels: the labels have fractions, which makes this a regression with 1, got ${numLabels}`)
-    return { numLabels: 1 }
+type NamedFiles = Record<string, DataFile[]>
+
+/** Reads splits of one format; class names are numbered over all of them. */
+async function readSplits(files: NamedFiles, settings: DataSettings): Promise<Record<string, Dataset>> {
+  return loadDataset(oneFormat(files, settings), files, columnsOf(settings), settings.labels ? { labelNames: settings.labels } : {})
+}
+
+// Rows that are drawn from at a time.
+const shuffleBuffer = 10_000
+
+/** Training rows come from their file as they are needed; those to evaluate on are kept. */
+async function streamed(files: NamedFiles, settings: Settings): Promise<TaskData> {
+  const { labels: labelNames, regression, seed = 42 } = settings
+  const options = { ...(labelNames ? { labelNames } : {}), ...(regression ? { regression } : {}), streaming: true } as const
+  const { train, validation } = await loadDataset(oneFormat(files, settings), files, columnsOf(settings), options)
+  const found = { names: train.labelNames, regression: train.numLabels === 1, needed: train.numLabels ?? 1 }
+  return {
+    train: train.shuffle({ seed, bufferSize: shuffleBuffer }),
+    validation: validation && (await kept(validation)),
+    ...classes(found, settings),
   }
-  const names = labels ?? splits[0].labelNames
-  const needed = values.reduce((most, v) => Math.max(most, v), 0) + 1
-  const count = numLabels ?? names?.length ?? Math.max(2, needed)
-  if (needed > count)
-    throw new UsageError(`--num-labels: the data has the label ${needed - 1}, so at least ${needed} are wanted, got ${count}`)
-  if (names?.length === 1) throw new Error(`the label column holds nothing but ${JSON.stringify(names[0])}; wanted two classes or more`)
-  return names?.length === count ? { labels: [...names], numLabels: count } : { numLabels: count }
+}
+
+async function kept(split: IterableDataset): Promise<Dataset> {
+  const rows: Row[] = []
+  for await (const row of split) rows.push(row)
+  return { rows, columns: split.columns, labelNames: split.labelNames }
+}
+
+function oneFormat(files: NamedFiles, { format }: DataSettings): DataFormat {
+  const found = new Set(Object.values(files).flatMap((some) => some.map((file) => format ?? formatOf(file))))
+  if (found.size > 1) throw new UsageError(`--format: wanted files of one format, got ${[...found].join(' and ')}`)
+  return [...found][0]
+}
+
+function columnsOf({ text = 'text', label = 'label', textPair }: DataSettings) {
+  return { text, label, ...(textPair === undefined ? {} : { textPair }) }
 }

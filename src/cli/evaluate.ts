@@ -1,7 +1,6 @@
 import { Trainer } from '../train'
-import { dataFiles, readSplits } from './data'
+import { readEvaluationData } from './data'
 import { openCheckedDevice } from './device'
-import { UsageError } from './failure'
 import { type Common, dataFlags, deviceFlags, type Settings } from './flags'
 import { findSource, loadTrained, type Source } from './load'
 import { showProgress } from './progress'
@@ -10,6 +9,8 @@ import { pick } from './settings'
 
 export interface EvaluateOptions extends Common, Omit<Source, 'run'> {
   data?: string
+  /** A split of the run's task. */
+  on?: string
   perDeviceEvalBatchSize?: number
   maxLength?: number
   [key: string]: unknown
@@ -23,11 +24,9 @@ export async function evaluate(run: string | undefined, options: EvaluateOptions
   const { settings, adapterFolder } = await findSource({ ...options, run })
   // The run says where its own rows are; other rows may have another format.
   const { format: runFormat, ...own } = settings
-  const file = options.data ?? dataFiles(own).validation
-  if (file === undefined) throw new UsageError('--data: is missing: the file of rows to evaluate on')
-  const rows: Settings = { ...own, format: options.data === undefined ? runFormat : undefined, ...pick(rowFlags, options) }
-  const { split } = await readSplits({ split: file }, rows)
+  const where: Settings = { ...own, format: options.data === undefined ? runFormat : undefined, ...pick(rowFlags, options) }
   const say = speaker(options)
+  const { name, rows } = await readEvaluationData(options, where, say)
   const device = await openCheckedDevice({ ...pick(deviceFlags, own), ...pick(deviceFlags, options) }, say)
   try {
     const { model, tokenizer } = await loadTrained(device, settings, adapterFolder)
@@ -35,11 +34,11 @@ export async function evaluate(run: string | undefined, options: EvaluateOptions
       perDeviceEvalBatchSize: options.perDeviceEvalBatchSize ?? own.perDeviceEvalBatchSize,
       maxLength: options.maxLength ?? own.maxLength,
     }
-    const trainer = new Trainer({ model, processingClass: tokenizer, evalDataset: split, args, notice: say })
+    const trainer = new Trainer({ model, processingClass: tokenizer, evalDataset: rows, args, notice: say })
     const stop = options.quiet ? () => {} : showProgress(trainer, say, { evaluations: false })
     const metrics = await trainer.evaluate()
     stop()
-    const result = { data: file, rows: split.rows.length, ...metrics }
+    const result = { data: name, rows: rows.rows.length, ...metrics }
     print(options.json ? JSON.stringify(result) : table(result))
   } finally {
     device.destroy()

@@ -1,4 +1,5 @@
 import { type Command, Option } from 'commander'
+import { type GlueName, glueTasks } from '../data/glue_tasks'
 import type { TrainingArguments } from '../train'
 import { aboveZero, bytes, flag, fromZero, type Kind, names, natural, oneOf, positive, rate, reader, share, text } from './kinds'
 
@@ -14,7 +15,15 @@ const make = <T>(kind: Kind<T>, help: string, alias?: string): Flag<T> => ({ kin
 const rhythm = oneOf(['no', 'steps', 'epoch'])
 
 export const dataFlags = {
-  data: make(text('<folder>'), 'folder with train.* and validation.* (or dev.*)'),
+  data: make(
+    text('<folder or name>'),
+    'folder, or data set on the hub, with train.* and validation.* (or dev.*); or with the files of --task',
+  ),
+  task: make(
+    oneOf(Object.keys(glueTasks) as GlueName[]),
+    `a task of GLUE (${Object.keys(glueTasks).join(', ')}), from --data (default: nyu-mll/glue)`,
+  ),
+  split: make(oneOf(['official', 'paper']), "task: GLUE's own splits, or the paper's (default: official)"),
   train: make(text('<file>'), 'rows to train on'),
   validation: make(text('<file>'), 'rows to evaluate on'),
   format: make(oneOf(['csv', 'tsv', 'jsonl', 'parquet']), "csv, tsv, jsonl or parquet (default: by the file's name)"),
@@ -23,6 +32,7 @@ export const dataFlags = {
   label: make(text('<column>'), 'column of the label (default: label)'),
   labels: make(names, 'class names in the order of their numbers (default: sorted)'),
   numLabels: make(positive, 'number of classes (default: as the data has)'),
+  streaming: make(flag, 'training rows are read when needed, for files larger than memory; wants --max-steps'),
   regression: make(flag, 'labels are numbers to be predicted (default: where any has a fraction)'),
 }
 
@@ -93,6 +103,7 @@ export const trainFlags = { ...runFlags, ...dataFlags, ...methodFlags, ...traine
 type Value<F> = F extends Flag<infer T> ? T : never
 export type Values<Flags> = { -readonly [K in keyof Flags]?: Value<Flags[K]> }
 export type Settings = Values<typeof trainFlags>
+export type DataSettings = Values<typeof dataFlags>
 
 export const kebab = (key: string) => `--${key.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)}`
 

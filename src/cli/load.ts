@@ -4,6 +4,7 @@ import type { Device } from '../gpu'
 import { openCheckpoint, openFolder } from '../io'
 import { AutoModelForSequenceClassification } from '../models/auto'
 import { type CallablePeftModel, PeftModel } from '../peft'
+import { glueClasses } from './data'
 import { UsageError } from './failure'
 import type { Settings } from './flags'
 import { movedHere, readConfig } from './settings'
@@ -69,6 +70,7 @@ export async function loadTrained(
   return { model: await PeftModel.fromPretrained(base, adapterFolder), tokenizer: await AutoTokenizer.fromPretrained(name) }
 }
 
-export function classChoice({ labels, numLabels }: Settings): { id2label?: string[]; numLabels?: number } {
+export function classChoice(settings: Settings): { id2label?: string[]; numLabels?: number } {
+  const { labels, numLabels } = settings.task ? glueClasses(settings.task) : settings
   return labels ? { id2label: labels } : { numLabels }
 }

@@ -1,7 +1,7 @@
 import { extname } from 'node:path'
 import { text as readAll } from 'node:stream/consumers'
 import { decodeUtf8, openFile } from '../io'
-import { formatOf, readTexts } from './data'
+import { readTexts } from './data'
 import { openCheckedDevice } from './device'
 import { UsageError } from './failure'
 import { type Common, deviceFlags, type Settings } from './flags'
@@ -63,7 +63,7 @@ function paired(words: string[], pairs: boolean): Text[] {
 /** Lines of a text file or of stdin, or the text columns of a table. */
 async function fromFile({ file, pairs, text, textPair }: PredictOptions, settings: Settings): Promise<Text[]> {
   if (file !== undefined && extname(file) !== '' && extname(file) !== '.txt') {
-    const columns = { text: text ?? settings.text, textPair: textPair ?? settings.textPair, format: formatOf(file) }
+    const columns = { text: text ?? settings.text, textPair: textPair ?? settings.textPair }
     return (await readTexts(file, columns)).rows.map((row) => (row.pair === undefined ? row.text : ([row.text, row.pair] as const)))
   }
   if (file === undefined && process.stdin.isTTY)

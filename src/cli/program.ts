@@ -48,6 +48,7 @@ function addTrain(program: Command): void {
       examples(
         'train --model FacebookAI/roberta-base --train train.csv --validation dev.csv --output run',
         'train --model models/roberta-base --data sst2 --text sentence --method lora --rank 16 --epochs 5 --output run-lora',
+        'train --model FacebookAI/roberta-base --task rte --split paper --epochs 10 --output run-rte',
         'train --config run/config.json --seed 2 --output run-2',
         'train --resume run',
       ),
@@ -70,6 +71,7 @@ function addEvaluate(program: Command): void {
   addSource(command)
   const { format, text, textPair, label } = dataFlags
   command.addOption(new Option('--data <file>', 'rows to evaluate on').helpGroup('Data:'))
+  command.addOption(new Option('--on <split>', 'a split of the GLUE task that the run is on, e.g. test').helpGroup('Data:'))
   addFlags(command, 'Data:', { format, text, textPair, label })
   const { perDeviceEvalBatchSize, maxLength } = trainerFlags
   addFlags(command, 'Data:', { perDeviceEvalBatchSize, maxLength })

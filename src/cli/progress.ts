@@ -9,6 +9,7 @@ const every = 10_000
 export function showProgress(trainer: Trainer, say: (line: string) => void, { evaluations = true } = {}): () => void {
   const view = process.stderr.isTTY ? new Bar() : new Lines(say)
   const ends = [
+    trainer.on('step', ({ step, totalSteps }) => view.step(step, totalSteps)),
     trainer.on('log', (event) => view.log(event)),
     trainer.on('progress', ({ task, done, total }) => view.task(task, done, total)),
     trainer.on('evaluate', ({ step, ...metrics }) => evaluations && view.above(`step ${step}: ${metricsText(metrics)}`)),
@@ -42,10 +43,17 @@ function logText({ loss, learningRate, samplesPerSecond, eta }: LogEvent): strin
 class Bar {
   #bar: SingleBar | null = null
   #of = ''
+  #numbers = ''
 
+  step(done: number, total: number): void {
+    this.#show('training', done, total, this.#numbers)
+    if (done === total) this.stop()
+  }
+
+  /** The numbers come later than their step. */
   log(event: LogEvent): void {
-    this.#show('training', event.step, event.totalSteps, logText(event))
-    if (event.step === event.totalSteps) this.stop()
+    this.#numbers = logText(event)
+    if (event.step < event.totalSteps) this.step(event.step, event.totalSteps)
   }
 
   task(task: string, done: number, total: number): void {
@@ -81,6 +89,8 @@ class Lines {
   #last = performance.now()
 
   constructor(private readonly say: (line: string) => void) {}
+
+  step(): void {}
 
   log(event: LogEvent): void {
     if (this.#due() || event.step === event.totalSteps) this.say(`step ${event.step}/${event.totalSteps}  ${logText(event)}`)

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { isAbsolute, relative, resolve } from 'node:path'
 import * as z from 'zod/mini'
+import { glueTasks } from '../data'
 import { openFile, readJson, validate } from '../io'
 import type { CallablePeftModel, PeftConfig } from '../peft'
 import type { TrainingArguments } from '../train'
@@ -77,6 +78,7 @@ export function checkCombinations(s: Settings, where = (key: string) => kebab(ke
   if (own && method !== 'condlora') bad(own, `is an option of the method condlora, not of ${method}`)
   if (s.data !== undefined && (s.train !== undefined || s.validation !== undefined))
     bad('data', `is a folder that holds both; give either it or ${where('train')} and ${where('validation')}`)
+  checkTask(s, where)
   if (s.regression && s.labels) bad('labels', `says nothing with ${where('regression')}, whose labels are numbers`)
   if (s.regression && (s.numLabels ?? 1) !== 1) bad('numLabels', `wanted 1 with ${where('regression')}, got ${s.numLabels}`)
   if (s.labels && (s.numLabels ?? s.labels.length) !== s.labels.length)
@@ -85,11 +87,22 @@ export function checkCombinations(s: Settings, where = (key: string) => kebab(ke
     bad(s.loadBestModelAtEnd ? 'loadBestModelAtEnd' : 'earlyStoppingPatience', `wants ${where('evalStrategy')} steps or epoch`)
 }
 
+const ofTask = ['train', 'validation', 'format', 'text', 'textPair', 'label', 'labels', 'numLabels', 'regression', 'streaming'] as const
+
+/** A task of GLUE knows its columns and classes. */
+function checkTask(s: Settings, where: (key: string) => string): void {
+  const own = ofTask.find((key) => s[key] !== undefined)
+  if (s.task && own)
+    throw new UsageError(`${where(own)}: says nothing with ${where('task')} ${s.task}, which has its own; give one of them`)
+}
+
 // What is given above in place of something below: `--epochs` in place of a file's maxSteps.
 const replaces: [keyof Settings, (keyof Settings)[]][] = [
   ['data', ['train', 'validation']],
   ['train', ['data']],
   ['validation', ['data']],
+  ['task', [...ofTask]],
+  ...ofTask.map((key): [keyof Settings, (keyof Settings)[]] => [key, ['task', 'split']]),
   ['labels', ['numLabels', 'regression']],
   ['numLabels', ['labels', 'regression']],
   ['regression', ['labels', 'numLabels']],
@@ -101,6 +114,13 @@ const replaces: [keyof Settings, (keyof Settings)[]][] = [
 export function merged(below: Settings, above: Settings): Settings {
   const gone = replaces.filter(([key]) => above[key] !== undefined).flatMap(([, keys]) => keys)
   return { ...Object.fromEntries(Object.entries(below).filter(([key]) => !gone.includes(key as keyof Settings))), ...above }
+}
+
+/** Refuses settings that want others, wherever those come from. */
+export function checkNeeds(s: Settings): void {
+  if (s.split && !s.task) throw new UsageError('--split: names splits of a GLUE task: give --task too')
+  if (s.streaming && s.maxSteps === undefined) throw new UsageError('--streaming: wants --max-steps, as nobody has counted the rows')
+  if (s.streaming && s.groupByLength) throw new UsageError('--group-by-length: wants all rows at hand: leave --streaming out')
 }
 
 /** Refuses settings that evaluate where nothing is there to evaluate on. */
@@ -137,8 +157,7 @@ export function resolved(s: Settings, peft: CallablePeftModel['peftConfig'], tra
   )
   return {
     ...rest,
-    text: s.text ?? 'text',
-    label: s.label ?? 'label',
+    ...(s.task ? {} : { text: s.text ?? 'text', label: s.label ?? 'label' }),
     method: s.method ?? 'condlora',
     ...(peft.peftType === 'HEAD' ? {} : adapter),
     ...(peft.peftType === 'CONDLORA' ? { conversion, dropoutPlacement } : {}),
@@ -146,7 +165,7 @@ export function resolved(s: Settings, peft: CallablePeftModel['peftConfig'], tra
   }
 }
 
-/** The Trainer's arguments: those given, and this program's defaults where they are not the Trainer's. */
+/** The Trainer's arguments for so many rows: those given, and this program's defaults where they are not the Trainer's. */
 export function trainerSettings(s: Settings, rows: number, hasValidation: boolean): TrainingArguments {
   const { evalSteps, saveSteps } = s
   const defaults: TrainingArguments = {
@@ -154,6 +173,7 @@ export function trainerSettings(s: Settings, rows: number, hasValidation: boolea
     evalStrategy: evalSteps ? 'steps' : hasValidation ? 'epoch' : 'no',
     saveStrategy: saveSteps ? 'steps' : 'epoch',
     loggingSteps: logEvery(s, rows),
+    ...(s.task ? { metricForBestModel: glueTasks[s.task].metricForBestModel } : {}),
   }
   return { ...defaults, ...pick(trainerFlags, s), outputDir: s.output }
 }

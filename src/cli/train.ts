@@ -17,6 +17,7 @@ import { print, speaker } from './say'
 import {
   type About,
   checkCombinations,
+  checkNeeds,
   checkValidation,
   merged,
   peftSettings,
@@ -59,10 +60,11 @@ export async function train(options: TrainOptions): Promise<void> {
   const settings = await resolveSettings(options)
   const run = new RunFolder(settings.output as string)
   if (options.resume === undefined) run.check(options.overwrite ?? false)
-  const data = await readTrainingData(settings)
+  const say = speaker(options)
+  const data = await readTrainingData(settings, say)
   checkValidation(settings, data.validation !== undefined)
   const { labels, numLabels } = data
-  const job: Job = { settings: { ...settings, labels, numLabels }, data, run, options, say: speaker(options) }
+  const job: Job = { settings: settings.task ? settings : { ...settings, labels, numLabels }, data, run, options, say }
   // Before the GPU is woken: a model that is not there is told in one line.
   const tokenizer = await AutoTokenizer.fromPretrained(settings.model as string)
   const device = await openCheckedDevice(settings, job.say)
@@ -89,6 +91,7 @@ async function resolveSettings(options: TrainOptions): Promise<Settings> {
   if (resume !== undefined) settings.output = resume
   for (const key of ['model', 'output'] as const)
     if (settings[key] === undefined) throw new UsageError(`--${key}: is missing; see condlora train --help`)
+  checkNeeds(settings)
   return settings
 }
 
@@ -100,7 +103,7 @@ async function trainOn(model: CallablePeftModel, tokenizer: Tokenizer, job: Job)
     processingClass: tokenizer,
     trainDataset: data.train,
     evalDataset: data.validation,
-    args: trainerSettings(settings, data.train.rows.length, data.validation !== undefined),
+    args: trainerSettings(settings, 'rows' in data.train ? data.train.rows.length : 0, data.validation !== undefined),
     notice: say,
     // A device that is lost costs the steps since the last checkpoint, not the run.
     reopen: async () => adaptedModel(await openCheckedDevice(settings, say), job),

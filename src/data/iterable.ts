@@ -17,6 +17,8 @@ export interface ShuffleOptions {
  */
 export class IterableDataset {
   readonly labelNames?: readonly string[]
+  /** Classes that the labels have, 1 for a regression. */
+  readonly numLabels?: number
 
   constructor(
     private readonly sources: readonly Source[],
@@ -26,6 +28,7 @@ export class IterableDataset {
     private readonly shuffling?: Required<ShuffleOptions>,
   ) {
     if (rule?.names) this.labelNames = rule.names
+    this.numLabels = rule?.numLabels
   }
 
   /** The same rows in an order that a buffer makes random: `datasets`' algorithm, and for one seed its order. */

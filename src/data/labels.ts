@@ -14,6 +14,8 @@ export interface LabelOptions {
 /** What a label stands for. */
 export interface LabelRule {
   readonly names?: readonly string[]
+  /** 1: a regression; undefined where labels are class numbers that nobody has looked at. */
+  readonly numLabels?: number
   /** @throws Error naming row and column on a missing or impossible label */
   number(cell: LabelCell): number
 }
@@ -25,6 +27,7 @@ const isNumber = (text: string) => /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(
 /** Looks at labels one after another, to tell class numbers, class names and targets of a regression apart. */
 export class LabelSurvey {
   #whole = true
+  #most = 0
   #numeric = true
   #names = new Set<string>()
   /** The first that cannot be a class number. */
@@ -36,6 +39,7 @@ export class LabelSurvey {
     const text = labelText(cell, this.column)
     this.#whole &&= wholeNumber.test(text)
     this.#numeric &&= this.#whole || isNumber(text)
+    if (this.#whole) this.#most = Math.max(this.#most, Number(text))
     if (this.#whole && !(Number(text) >= 0 && Number(text) < maxClasses)) this.#odd ??= cell
     if (this.#names.size <= maxClasses) this.#names.add(text)
   }
@@ -43,7 +47,7 @@ export class LabelSurvey {
   rule(): LabelRule {
     const plain = labelRule(this.column, {})
     if (this.#whole && this.#odd) plain.number(this.#odd) // throws
-    if (this.#whole) return plain
+    if (this.#whole) return { ...plain, numLabels: this.#most + 1 }
     if (this.#numeric) return labelRule(this.column, { regression: true })
     if (this.#names.size > maxClasses)
       throw new Error(`column ${this.column}: more than ${maxClasses} different labels are too many; is this the column of the labels?`)
@@ -56,7 +60,7 @@ export function labelRule(column: string, { labelNames: names, regression }: Lab
   if (regression && names) throw new Error('labelNames: a regression has no classes: leave labelNames or regression out')
   const read = regression ? target : names ? classNumber(names) : plainNumber
   return {
-    ...(names ? { names } : {}),
+    ...(names ? { names, numLabels: names.length } : regression ? { numLabels: 1 } : {}),
     number(cell) {
       const found = read(labelText(cell, column), cell.value)
       if (typeof found === 'number') return found

@@ -1,14 +1,14 @@
 import type { Files } from './files'
 import { isFolder, openFolder } from './folder.node'
 import { isHubId, openHub } from './hub'
-import type { HubOptions } from './hub_types'
+import type { HubOptions, Repository } from './hub_types'
 
 /**
- * What a model, tokenizer or adapter is loaded from: Files as they are; a string is a folder where there is one, else
+ * What a model, tokenizer, adapter or data set is loaded from: Files as they are; a string is a folder where there is one, else
  * a name on the hub.
  * @throws Error that says of both why not
  */
-export async function openSource(source: string | Files, options: HubOptions = {}): Promise<Files> {
+export async function openSource(source: string | Files, options: HubOptions & { repoType?: Repository['type'] } = {}): Promise<Files> {
   if (typeof source !== 'string') return source
   if (await isFolder(source)) return openFolder(source)
   const name = JSON.stringify(source)

@@ -3,5 +3,14 @@ export type { TrainingArguments } from './arguments'
 export type { BeginEvent, MemoryForecast } from './forecast'
 export { computeMetrics, type Metrics } from './metrics'
 export { Trainer } from './trainer'
-export type { LogEvent, ProgressEvent, RecoverEvent, TrainerEvents, TrainerOptions, TrainOptions, TrainOutput } from './trainer_types'
+export type {
+  LogEvent,
+  ProgressEvent,
+  RecoverEvent,
+  StepEvent,
+  TrainerEvents,
+  TrainerOptions,
+  TrainOptions,
+  TrainOutput,
+} from './trainer_types'
 export { StepTimeoutError } from './watch'

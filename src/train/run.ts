@@ -8,7 +8,7 @@ import type { Metrics } from './metrics'
 import { Pace } from './pace'
 import type { TrainingPlan } from './plan'
 import { prune, subFolder, type TrainerState } from './run_folder'
-import type { LogEvent } from './trainer_types'
+import type { LogEvent, StepEvent } from './trainer_types'
 
 // A step that was refused is noticed after this many steps or milliseconds at the latest.
 const checkEvery = { steps: 10, ms: 2000 }
@@ -32,6 +32,7 @@ export interface RunOptions {
   padTokenId: number | undefined
   signal: AbortSignal | undefined
   evaluate: () => Promise<Metrics>
+  onStep: (event: StepEvent) => void
   onLog: (event: LogEvent) => void
   onCheckpoint: (event: { step: number; folder: string }) => void
   notice: (text: string) => void
@@ -86,6 +87,7 @@ export class Run {
     this.#state.lossSteps++
     this.pace.count(batches.reduce((n, b) => n + b.size, 0))
     if (learningRate > 0) this.#updates++
+    this.options.onStep({ step: step + 1, totalSteps: plan.totalSteps })
   }
 
   /** What is due after a step: check, log, evaluate, save. */

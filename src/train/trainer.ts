@@ -131,6 +131,7 @@ export class Trainer extends Emitter<TrainerEvents> {
       ...{ engine, plan, args, files, padTokenId, signal },
       progress: this.#progress,
       evaluate: () => this.#evaluate(this.#options.evalDataset, signal),
+      onStep: (event) => this.emit('step', event),
       onLog: (event) => this.emit('log', event),
       onCheckpoint: (event) => this.emit('checkpoint', event),
       notice: this.#notice,

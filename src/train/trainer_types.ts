@@ -39,6 +39,12 @@ export interface LogEvent {
   eta: number
 }
 
+/** After each step, without waiting for its numbers: for a bar that moves. */
+export interface StepEvent {
+  step: number
+  totalSteps: number
+}
+
 export interface ProgressEvent {
   /** What is done now besides training. */
   task: 'features' | 'evaluate'
@@ -57,6 +63,7 @@ export interface RecoverEvent {
 
 export interface TrainerEvents {
   begin: BeginEvent
+  step: StepEvent
   log: LogEvent
   evaluate: Metrics
   checkpoint: { step: number; folder: string }

@@ -17,18 +17,19 @@ export interface Result {
 export interface RunOptions {
   cwd: string
   input?: string
+  env?: Record<string, string>
   /** Looks at what has come so far, and may send signals. */
   watch?: (child: { kill(signal: NodeJS.Signals): boolean }, err: string) => void
 }
 
 export const bin = join(TEST_ROOT, 'dist/cli/condlora.js')
 
-export function condlora(args: string[], { cwd, input, watch }: RunOptions): Promise<Result> {
+export function condlora(args: string[], { cwd, input, env, watch }: RunOptions): Promise<Result> {
   return new Promise((resolve) => {
     const child = spawn(process.execPath, [bin, ...args], {
       cwd,
       stdio: ['pipe', 'pipe', 'pipe'],
-      env: { ...process.env, NO_COLOR: '1', HF_HUB_OFFLINE: '1' },
+      env: { ...process.env, NO_COLOR: '1', HF_HUB_OFFLINE: '1', ...env },
     })
     let [out, err] = ['', '']
     const timer = watch && setInterval(() => watch(child, err), 5)
