@@ -8,10 +8,11 @@ import {
   loadDataset,
   type Row,
 } from '../data'
+import { ColumnError } from '../data/rows'
 import { type Classes, classes, findLabels } from './classes'
 import { dataFiles, fileName, formatOf, openData } from './data_files'
 import { UsageError } from './failure'
-import type { DataSettings, Settings } from './flags'
+import { type DataSettings, kebab, type Settings } from './flags'
 
 /** Rows to train on and to evaluate on, and their classes. */
 export interface TaskData extends Classes {
@@ -61,7 +62,8 @@ export async function readEvaluationData(
 /** The texts alone, for a file that need not have labels. */
 export async function readTexts(file: string, columns: { text?: string; textPair?: string }): Promise<Dataset> {
   const { text = 'text', textPair } = columns
-  const { split } = await loadDataset(formatOf(file), { split: file }, textPair === undefined ? { text } : { text, textPair })
+  const wanted = textPair === undefined ? { text } : { text, textPair }
+  const { split } = await loadDataset(formatOf(file), { split: file }, wanted).catch(columnHint(wanted))
   return split
 }
 
@@ -83,7 +85,15 @@ type NamedFiles = Record<string, DataFile[]>
 
 /** Reads splits of one format; class names are numbered over all of them. */
 async function readSplits(files: NamedFiles, settings: DataSettings): Promise<Record<string, Dataset>> {
-  return loadDataset(oneFormat(files, settings), files, columnsOf(settings), settings.labels ? { labelNames: settings.labels } : {})
+  const { labels } = settings
+  const columns = columnsOf(settings)
+  return loadDataset(oneFormat(files, settings), files, columns, labels ? { labelNames: labels } : {}).catch(columnHint(columns))
+}
+
+/** Says of a column that is not there by which flag another is named. */
+const columnHint = (columns: { [key: string]: string | undefined }) => (thrown: Error) => {
+  const key = thrown instanceof ColumnError && Object.keys(columns).find((each) => columns[each] === thrown.column)
+  throw key ? new Error(`${thrown.message}: name it by ${kebab(key)}`) : thrown
 }
 
 // Rows that are drawn from at a time.
@@ -93,7 +103,8 @@ const shuffleBuffer = 10_000
 async function streamed(files: NamedFiles, settings: Settings): Promise<TaskData> {
   const { labels: labelNames, regression, seed = 42 } = settings
   const options = { ...(labelNames ? { labelNames } : {}), ...(regression ? { regression } : {}), streaming: true } as const
-  const { train, validation } = await loadDataset(oneFormat(files, settings), files, columnsOf(settings), options)
+  const columns = columnsOf(settings)
+  const { train, validation } = await loadDataset(oneFormat(files, settings), files, columns, options).catch(columnHint(columns))
   const found = { names: train.labelNames, regression: train.numLabels === 1, needed: train.numLabels ?? 1 }
   return {
     train: train.shuffle({ seed, bufferSize: shuffleBuffer }),

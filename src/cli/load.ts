@@ -35,7 +35,10 @@ export async function findSource(source: Source): Promise<{ settings: Settings; 
 
 /** A run's own settings, its paths moved to here. */
 export async function readRun(run: string): Promise<Settings> {
-  if (!folderHas(run, 'config.json')) throw new Error(`${run}: this is no run of condlora train: it has no config.json`)
+  if (!folderHas(run, 'config.json'))
+    throw new Error(
+      `${run}: this is no run of condlora train: it has no config.json; an adapter alone is given by --model and --adapter-folder`,
+    )
   const { about, ...settings } = await readConfig(`${run}/config.json`)
   return movedHere(settings, about?.cwd)
 }

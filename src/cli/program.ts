@@ -107,6 +107,14 @@ function addPredict(program: Command): void {
     .action(async (words: string[], options: PredictOptions) => (await import('./predict')).predict(words, options))
 }
 
+/** Commander looks for a mistyped flag among the long names alone: `--epoch` is near to `--epochs`. */
+function shortNameHint(line: string): string {
+  const [, typed] = /unknown option '(--[\w-]{3,})'$/.exec(line) ?? []
+  const near = ({ alias = '' }) => alias.startsWith(typed) || typed.startsWith(alias)
+  const found = typed && Object.values<{ alias?: string }>(trainerFlags).find((flag) => flag.alias && near(flag))
+  return found ? ` (Did you mean ${found.alias}?)` : ''
+}
+
 /** The commands, in the order of the help: a new one is added here. */
 const commands = [addInfo, addDoctor, addTrain, addEvaluate, addPredict]
 
@@ -117,13 +125,13 @@ export function createProgram(): Command {
     .exitOverride()
     .configureOutput({
       // One line for each mistake.
-      outputError: (message, write) =>
-        write(
-          `condlora: ${message
-            .replace(/^error: /, '')
-            .trimEnd()
-            .replaceAll('\n', ' ')}\n`,
-        ),
+      outputError: (message, write) => {
+        const line = message
+          .replace(/^error: /, '')
+          .trimEnd()
+          .replaceAll('\n', ' ')
+        write(`condlora: ${line}${shortNameHint(line)}\n`)
+      },
     })
     .showHelpAfterError(false)
     .addHelpText(

@@ -97,7 +97,6 @@ async function resolveSettings(options: TrainOptions): Promise<Settings> {
 
 async function trainOn(model: CallablePeftModel, tokenizer: Tokenizer, job: Job): Promise<Outcome> {
   const { settings, data, run, options, say } = job
-  model.printTrainableParameters(say)
   const trainer = new Trainer({
     model,
     processingClass: tokenizer,

@@ -10,6 +10,18 @@ export interface Columns {
   label?: string
 }
 
+/** A column that is not there, or twice. */
+export class ColumnError extends Error {
+  override name = 'ColumnError'
+
+  constructor(
+    message: string,
+    readonly column: string,
+  ) {
+    super(message)
+  }
+}
+
 /** One row of a file before its label is understood. `where` is for messages: the file and its row. */
 export interface RawRow {
   text: string
@@ -119,8 +131,9 @@ export function place(header: readonly string[], column: string, name: string): 
   const found = header.flatMap((h, i) => (h === column ? [i] : []))
   if (found.length === 1) return found[0]
   const problem = found.length ? 'stands twice in the header' : 'is not there'
-  throw new Error(
+  throw new ColumnError(
     `${name}: the column ${JSON.stringify(column)} ${problem}; the file has ${header.map((h) => JSON.stringify(h)).join(', ')}`,
+    column,
   )
 }
 
@@ -140,7 +153,7 @@ function jsonRow(line: string, where: string, columns: Columns, pieces: TextPiec
   const cell = (key: string): unknown => {
     if (Object.hasOwn(value, key)) return value[key]
     const keys = Object.keys(value).map((k) => JSON.stringify(k))
-    throw new Error(`${where}: the column ${JSON.stringify(key)} is not there; the row has ${keys.join(', ')}`)
+    throw new ColumnError(`${where}: the column ${JSON.stringify(key)} is not there; the row has ${keys.join(', ')}`, key)
   }
   return {
     where,

@@ -65,15 +65,15 @@ export class Run {
     signal?.throwIfAborted()
   }
 
-  /** Of the log events after the first step, weighted by their steps. */
+  /** Of all log events, weighted by their steps; those before a checkpoint that was gone on from count too. */
   get meanLoss(): number {
-    let [sum, at] = [0, this.first]
+    let [sum, at] = [0, 0]
     for (const { step, loss } of this.#state.logHistory) {
-      if (loss === undefined || step <= this.first) continue
+      if (loss === undefined) continue
       sum += loss * (step - at)
       at = step
     }
-    return sum / Math.max(1, at - this.first)
+    return sum / Math.max(1, at)
   }
 
   async #step(): Promise<void> {

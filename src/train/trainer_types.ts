@@ -73,6 +73,7 @@ export interface TrainerEvents {
 
 export interface TrainOutput {
   globalStep: number
+  /** Mean over all steps, those before a resume included. */
   trainingLoss: number
   /** Seconds of training, without evaluation and checkpoints. */
   trainRuntime: number

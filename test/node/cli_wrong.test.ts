@@ -23,7 +23,11 @@ const wrong: [args: string[], code: number, message: RegExp][] = [
   [[...trainArgs, ...output, '--config', 'bad_rank.json'], 2, /bad_rank\.json: rank: .*0/],
   [[...trainArgs, '--output', 'old'], 2, /a run is there already \(config\.json\); go on with it by --resume old/],
   [[...trainArgs, ...output, '--resume', 'old'], 2, /--output: says nothing with --resume/],
-  [['train', '--resume', 'folder'], 1, /folder: this is no run of condlora train: it has no config\.json/],
+  [
+    ['train', '--resume', 'folder'],
+    1,
+    /folder: this is no run of condlora train: it has no config\.json; an adapter alone is given by --model/,
+  ],
   [
     ['train', '--model', 'tiny', '--train', 'train.csv', '--early-stopping-patience', '2', ...output],
     2,
@@ -31,9 +35,14 @@ const wrong: [args: string[], code: number, message: RegExp][] = [
   ],
   [['train', '--model', 'tiny', '--train', 'gone.csv', ...output], 1, /gone\.csv: there is no such file/],
   [['train', '--model', 'tiny', '--train', 'train.txt', ...output], 2, /--format: wanted one of csv, .* train\.txt/],
-  [[...trainArgs, ...output, '--text', 'body'], 1, /train\.csv: the column "body" is not there; the file has "text", "label"/],
+  [
+    [...trainArgs, ...output, '--text', 'body'],
+    1,
+    /train\.csv: the column "body" is not there; the file has "text", "label": name it by --text/,
+  ],
   [[...trainArgs, '--output', 'train.csv/run'], 1, /--output train\.csv\/run: cannot be written: .*train\.csv is a file/],
   [['train', '--model', 'nowhere', '--train', 'train.csv', ...output], 1, /there is no folder "nowhere", and the hub gave nothing: /],
+  [[...trainArgs, ...output, '--epoch', '2'], 2, /unknown option '--epoch' \(Did you mean --epochs\?\)/],
   [['evaluate'], 2, /wanted the folder of a run, or --model and --adapter-folder/],
   [['evaluate', 'old', '--model', 'tiny'], 2, /--model: the run old names its own/],
   [['predict', 'folder', 'some text'], 1, /folder: this is no run of condlora train/],

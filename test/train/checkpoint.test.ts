@@ -14,7 +14,7 @@ test('a checkpoint goes on to the same bytes, also in the middle of an epoch and
     loadBestModelAtEnd: true,
   } as const
   const whole = await start({ model, args, files: memoryFiles('whole') })
-  await whole.train()
+  const { trainingLoss } = await whole.train()
   for (const config of [{ peftType: 'CONDLORA' }] as const) {
     const files = memoryFiles('run')
     const first = await start({ model, args, files, config })
@@ -22,8 +22,12 @@ test('a checkpoint goes on to the same bytes, also in the middle of an epoch and
     first.on('checkpoint', ({ step }) => step === 6 && stop.abort(new Error('enough')))
     await assert.rejects(first.train({ signal: stop.signal }), /enough/)
     const second = await start({ model, args, files, config })
-    const { globalStep } = await second.train({ resumeFromCheckpoint: true })
-    assert.is(globalStep, 10)
+    const steps: number[] = []
+    second.on('step', ({ step, totalSteps }) => steps.push(step, totalSteps))
+    const resumed = await second.train({ resumeFromCheckpoint: true })
+    assert.is(resumed.globalStep, 10)
+    assert.equal(steps, [7, 10, 8, 10, 9, 10, 10, 10])
+    assert.ok(Math.abs(resumed.trainingLoss - trainingLoss) < 1e-9, 'of all steps')
     assert.equal(await bytes(second), await bytes(whole))
     assert.equal(losses(second), losses(whole))
   }
