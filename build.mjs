@@ -69,6 +69,8 @@ const browserHub = {
   },
 }
 
+const browser = { ...common, platform: 'browser', plugins: [aboutBuild, browserFiles, browserHub] }
+
 function files(folder, suffix) {
   if (!existsSync(folder)) return []
   return readdirSync(folder, { recursive: true })
@@ -82,13 +84,11 @@ async function library() {
   rmSync('dist/types', { recursive: true, force: true })
   await build({ ...node, entryPoints, outdir: 'dist/lib/node', splitting: true })
   await build({
-    ...common,
-    platform: 'browser',
+    ...browser,
     entryPoints,
     outdir: 'dist/lib/browser',
     splitting: true,
     minify: true,
-    plugins: [aboutBuild, browserFiles, browserHub],
     packages: 'external',
   })
   execFileSync('npx', ['tsc', '-p', 'tsconfig.types.json'], { stdio: 'inherit' })
@@ -137,6 +137,7 @@ async function tests() {
   const entryPoints = [...files('test', '.test.ts'), ...bad, ...files('test/node/child', '.ts'), 'test/run.ts']
   const test = { ...node, sourcemap: 'linked', define: { TEST_ROOT: JSON.stringify(process.cwd()) } }
   await build({ ...test, entryPoints, outdir: 'dist/test', outbase: 'test' })
+  await build({ ...browser, entryPoints: files('test/page/inside', '.ts'), outdir: 'dist/test/page/inside', splitting: true })
   await build({ ...test, stdin: suite([...bad, 'test/ops/scale.test.ts']), outfile: 'dist/test/node/bad/suite.js' })
 }
 

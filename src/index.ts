@@ -18,7 +18,18 @@ export {
   Tokenizer,
 } from './data'
 export { Device, DeviceLostError, GpuError, type OpenDeviceOptions, OutOfMemoryError, openDevice } from './gpu'
-export { type Files, HubError, type HubOptions, type HubProgress, memoryFiles, openFolder, openHub } from './io'
+export {
+  blobFiles,
+  directoryFiles,
+  droppedFiles,
+  type Files,
+  HubError,
+  type HubOptions,
+  type HubProgress,
+  memoryFiles,
+  openFolder,
+  openHub,
+} from './io'
 export { AutoModelForSequenceClassification, type CallableModel, type FromPretrainedOptions } from './models/auto'
 export { type EncoderConfig, encoderConfig } from './models/config'
 export type { TokenBatch } from './models/inputs'

@@ -1,4 +1,6 @@
+export { blobFiles, droppedFiles } from './blobs'
 export { openCheckpoint } from './checkpoint'
+export { directoryFiles } from './directory'
 export { checkPath, decodeUtf8, type Files, memoryFiles, parseJson, readJson } from './files'
 export { openFile, openFolder } from './folder.node'
 export { fromBfloat16, fromHalf, toHalf } from './half'

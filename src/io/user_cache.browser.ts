@@ -1,6 +1,7 @@
 import type { Files } from './files'
+import { openFolder } from './folder.browser'
 
-/** A page has none yet. */
+/** This site's folder for what can be made again, `condlora` in the browser's own file system. */
 export function userCache(): Files | undefined {
-  return undefined
+  return openFolder('condlora')
 }

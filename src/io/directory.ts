@@ -1,0 +1,173 @@
+import { readBlob } from './blobs'
+import { checkPath, type Files } from './files'
+
+/** The directory at hand; `create` makes it where there is none. */
+export type OpenDirectory = (create: boolean) => Promise<FileSystemDirectoryHandle>
+
+/**
+ * A folder that a user gave to a page, by `showDirectoryPicker()` or otherwise. Where the browser cannot rename files
+ * there, a crash in the middle of a write may leave a file that is new empty; an old one stays as it was.
+ */
+export function directoryFiles(handle: FileSystemDirectoryHandle, name: string = handle.name || 'the folder'): Files {
+  return filesOf(async () => handle, name)
+}
+
+/** Files below a directory handle, which is asked for at each call. */
+export function filesOf(open: OpenDirectory, name: string): Files {
+  const parent = async (path: string, create = false) => ({ folder: await enter(await open(create), path, create), file: baseName(path) })
+  const find = async (path: string): Promise<File | undefined> => {
+    checkPath(path)
+    try {
+      const { folder, file } = await parent(path)
+      return await (await folder.getFileHandle(file)).getFile()
+    } catch (thrown) {
+      if (isAbsent(thrown)) return undefined
+      throw new Error(`cannot read ${name}/${path}: ${reason(thrown)}`)
+    }
+  }
+  return {
+    name,
+    list: async () => {
+      const found: string[] = []
+      await open(false)
+        .then((folder) => list(folder, '', found))
+        .catch(fails(`list ${name}`))
+      return found.sort()
+    },
+    size: async (path) => (await find(path))?.size,
+    read: async (path, start, end) => {
+      const file = await find(path)
+      if (!file) throw new Error(`cannot read ${name}/${path}: there is no such file or folder`)
+      return readBlob(file, start, end).catch(fails(`read ${name}/${path}`))
+    },
+    write: async (path, bytes) => {
+      checkPath(path)
+      await parent(path, true)
+        .then(({ folder, file }) => write(folder, file, bytes))
+        .catch(async (thrown) => {
+          throw new Error(`cannot write ${name}/${path}: ${isFull(thrown) ? await noRoom(bytes) : reason(thrown)}`, { cause: thrown })
+        })
+    },
+    remove: async (path) => {
+      checkPath(path)
+      try {
+        await remove(await open(false), path.split('/'))
+      } catch (thrown) {
+        if (!isAbsent(thrown)) throw new Error(`cannot remove ${name}/${path}: ${reason(thrown)}`)
+      }
+    },
+  }
+}
+
+const baseName = (path: string) => path.slice(path.lastIndexOf('/') + 1)
+
+/** The folder that the path's last part lies in. */
+async function enter(root: FileSystemDirectoryHandle, path: string, create: boolean): Promise<FileSystemDirectoryHandle> {
+  let folder = root
+  for (const part of path.split('/').slice(0, -1)) folder = await folder.getDirectoryHandle(part, { create })
+  return folder
+}
+
+async function list(folder: FileSystemDirectoryHandle, prefix: string, found: string[]): Promise<void> {
+  for await (const [name, entry] of folder.entries()) {
+    if (entry.kind === 'file') found.push(prefix + name)
+    else await list(entry, `${prefix}${name}/`, found)
+  }
+}
+
+/** Also the folders that are empty then. */
+async function remove(folder: FileSystemDirectoryHandle, [first, ...rest]: string[]): Promise<void> {
+  if (rest.length) await remove(await folder.getDirectoryHandle(first), rest)
+  else if ((await folder.getFileHandle(first)).kind !== 'file') return
+  await folder.removeEntry(first).catch((thrown) => {
+    // The folder holds other files.
+    if ((thrown as DOMException).name !== 'InvalidModificationError') throw thrown
+  })
+}
+
+async function write(folder: FileSystemDirectoryHandle, name: string, bytes: Uint8Array | AsyncIterable<Uint8Array>): Promise<void> {
+  const temporary = `${name}.${crypto.randomUUID().slice(0, 8)}.tmp`
+  const file = await folder.getFileHandle(temporary, { create: true })
+  try {
+    await fill(file, bytes instanceof Uint8Array ? [bytes] : bytes)
+    await rename(folder, file, name)
+  } catch (thrown) {
+    await discard(folder, temporary)
+    throw thrown
+  }
+}
+
+/** A stream that was aborted holds its file for a moment longer. */
+async function discard(folder: FileSystemDirectoryHandle, name: string): Promise<void> {
+  for (const waitMs of [10, 50, 250, 1000, 0]) {
+    const inUse = await folder.removeEntry(name).then(
+      () => false,
+      (thrown) => (thrown as DOMException).name === 'NoModificationAllowedError',
+    )
+    if (!inUse) return
+    await new Promise((resolve) => setTimeout(resolve, waitMs))
+  }
+}
+
+async function fill(file: FileSystemFileHandle, bytes: Iterable<Uint8Array> | AsyncIterable<Uint8Array>): Promise<void> {
+  const stream = await file.createWritable()
+  try {
+    for await (const piece of bytes) await stream.write(piece as Uint8Array<ArrayBuffer>)
+    await stream.close()
+  } catch (thrown) {
+    await stream.abort().catch(() => {})
+    throw thrown
+  }
+}
+
+/** Not in TypeScript's DOM yet. */
+type Movable = FileSystemFileHandle & { move?: (name: string) => Promise<void> }
+
+async function rename(folder: FileSystemDirectoryHandle, file: Movable, name: string): Promise<void> {
+  try {
+    if (file.move) return await file.move(name)
+  } catch (thrown) {
+    // Chromium renames in its own file system alone.
+    if (!['NotAllowedError', 'NotSupportedError', 'InvalidModificationError'].includes((thrown as DOMException).name)) throw thrown
+  }
+  // What is there is replaced when the stream is closed, not before.
+  const content = pieces(await file.getFile())
+  await fill(await folder.getFileHandle(name, { create: true }), content)
+  await folder.removeEntry(file.name)
+}
+
+async function* pieces(blob: Blob): AsyncGenerator<Uint8Array> {
+  for (let start = 0; start < blob.size; start += 1 << 22) yield readBlob(blob, start, Math.min(blob.size, start + (1 << 22)))
+}
+
+/** Whether a write failed for want of room. */
+export function isFull(thrown: unknown): boolean {
+  const { name, cause } = thrown as Error
+  return name === 'QuotaExceededError' || (cause as Error | undefined)?.name === 'QuotaExceededError'
+}
+
+async function noRoom(bytes: Uint8Array | AsyncIterable<Uint8Array>): Promise<string> {
+  const { quota = 0, usage = 0 } = await navigator.storage.estimate().catch((): StorageEstimate => ({}))
+  const its = bytes instanceof Uint8Array ? ` for its ${megabytes(bytes.length)}` : ''
+  const free = quota ? ` (of ${megabytes(quota)} for this site ${megabytes(quota - usage)} are free)` : ''
+  return `there is no room${its}${free}: remove models or runs that this page keeps, or free space on the disk`
+}
+
+const megabytes = (bytes: number) => `${(bytes / 1e6).toFixed(1)} MB`
+
+const isAbsent = (thrown: unknown) => ['NotFoundError', 'TypeMismatchError'].includes((thrown as DOMException).name)
+
+const fails = (what: string) => (thrown: unknown) => {
+  throw new Error(`cannot ${what}: ${reason(thrown)}`)
+}
+
+function reason(thrown: unknown): string {
+  const { name, message } = thrown as DOMException
+  const known: Record<string, string> = {
+    NotFoundError: 'there is no such file or folder',
+    TypeMismatchError: 'a part of the path is a file, not a folder',
+    NotAllowedError: 'the browser has no permission for it: choose the folder again',
+    NoModificationAllowedError: 'the file is in use, perhaps by another tab of this page',
+  }
+  return known[name] ?? message
+}
