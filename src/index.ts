@@ -20,6 +20,8 @@ export {
 export { Device, DeviceLostError, GpuError, type OpenDeviceOptions, OutOfMemoryError, openDevice } from './gpu'
 export {
   blobFiles,
+  type CachedRepository,
+  cachedRepositories,
   directoryFiles,
   droppedFiles,
   type Files,
@@ -29,6 +31,7 @@ export {
   memoryFiles,
   openFolder,
   openHub,
+  removeCached,
 } from './io'
 export { AutoModelForSequenceClassification, type CallableModel, type FromPretrainedOptions } from './models/auto'
 export { type EncoderConfig, encoderConfig } from './models/config'

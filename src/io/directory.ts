@@ -147,8 +147,21 @@ export function isFull(thrown: unknown): boolean {
 }
 
 async function noRoom(bytes: Uint8Array | AsyncIterable<Uint8Array>): Promise<string> {
-  const { quota = 0, usage = 0 } = await navigator.storage.estimate().catch((): StorageEstimate => ({}))
-  const its = bytes instanceof Uint8Array ? ` for its ${megabytes(bytes.length)}` : ''
+  return shortage(bytes instanceof Uint8Array ? ` for its ${megabytes(bytes.length)}` : '', await estimate())
+}
+
+/** What to tell where the browser says beforehand that so many bytes have no room. */
+export async function room(bytes: number): Promise<string | undefined> {
+  const found = await estimate()
+  return found.quota && found.quota - found.usage < bytes ? shortage(` for its ${megabytes(bytes)}`, found) : undefined
+}
+
+async function estimate(): Promise<{ quota: number; usage: number }> {
+  const { quota = 0, usage = 0 } = (await navigator.storage?.estimate?.().catch(() => undefined)) ?? {}
+  return { quota, usage }
+}
+
+function shortage(its: string, { quota, usage }: { quota: number; usage: number }): string {
   const free = quota ? ` (of ${megabytes(quota)} for this site ${megabytes(quota - usage)} are free)` : ''
   return `there is no room${its}${free}: remove models or runs that this page keeps, or free space on the disk`
 }

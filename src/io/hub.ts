@@ -15,7 +15,7 @@ export function isHubId(id: string): boolean {
 
 /**
  * The files of a repository on the hub. A file is fetched when it is first read, checked, and kept in the cache that
- * Python's huggingface_hub uses too (in a page: read by ranges, kept nowhere).
+ * Python's huggingface_hub uses too; in a page in the browser's own file system.
  * @throws Error where there is no such repository or revision, it is gated, or the hub cannot be reached and the cache
  *   has nothing of it
  */
@@ -31,7 +31,7 @@ export async function openHub(
   const store = await openStore(repo, options.cacheDir)
   const offline = options.localFilesOnly ?? /^(1|on|yes|true)$/i.test(env.HF_HUB_OFFLINE ?? '')
   const found = offline ? await inCache(store, repo) : await onHub(store, await openClient(repo, options, pace), options)
-  const { list, size, read } = store.files(found.commit, found.listing, found.client, options.progress)
+  const { list, size, read } = store.files(found.commit, found.listing, found.client, options)
   const write = async () => {
     throw new Error(`${id}: files on the hub cannot be written here; save to a folder`)
   }

@@ -1,41 +1,103 @@
-import { checkPath, type Files } from './files'
+import type { Files } from './files'
+import { openFolder } from './folder.browser'
 import type { HubClient } from './hub_client'
-import type { HubStore, OpenStore } from './hub_store'
-import type { Listing } from './hub_types'
+import { NotKept, Pieces } from './hub_part.browser'
+import { fetchedFiles, folderOf, type HubStore, notThere, type OpenStore, Records, type Told } from './hub_store'
+import { download, wantedHash } from './hub_transfer'
+import type { HubEntry, Listing, Repository } from './hub_types'
 
-/** No cache yet: every read is a range of bytes asked of the hub. */
-export const openStore: OpenStore = async () => store
+/** In the browser's own file system: blobs/ by hash, in pieces; refs/ and trees/ as in the cache of Python's huggingface_hub. */
+export const openStore: OpenStore = async (repo, cacheDir) => new PageCache(repo, `${await hubFolder(cacheDir)}/${folderOf(repo)}`)
 
-const store: HubStore = {
-  name: 'a page, which keeps no files of the hub',
-  commit: async () => undefined,
-  listing: async () => undefined,
-  keepListing: async () => {},
-  files: (commit, listing, client) => {
-    if (!listing || !client) throw new Error('a page has no hub files without the network')
-    return rangeFiles(commit, listing, client)
-  },
+/** Where the cache lies. */
+export async function hubFolder(cacheDir = 'condlora/hub'): Promise<string> {
+  return cacheDir
 }
 
-function rangeFiles(commit: string, listing: Listing, client: HubClient): Pick<Files, 'list' | 'size' | 'read'> {
-  return {
-    list: async () => [...listing.keys()],
-    size: async (path) => listing.get(checkPath(path))?.size,
-    read: async (path, start = 0, end) => {
-      const name = `${client.repo.id}/${path}`
-      const size = listing.get(checkPath(path))?.size
-      if (size === undefined) throw new Error(`${client.repo.id}: there is no file ${path}`)
-      const stop = Math.max(start, end ?? size)
-      if (stop > size) throw new Error(`${name}: the file ends at byte ${size}, wanted ${stop}`)
-      return stop === start ? new Uint8Array(0) : readRange(client, client.fileUrl(commit, path), name, start, stop, size)
-    },
+class PageCache implements HubStore {
+  readonly name = "this page's storage"
+  readonly #folder: string
+  readonly #records: Records
+
+  constructor(
+    readonly repo: Repository,
+    folder: string,
+  ) {
+    this.#folder = folder
+    this.#records = new Records(openFolder(folder), repo)
+  }
+
+  async commit(): Promise<string | undefined> {
+    const commit = await this.#records.commit()
+    return commit !== undefined && (await this.listing(commit)) ? commit : undefined
+  }
+
+  listing(commit: string): Promise<Listing | undefined> {
+    return this.#records.listing(commit)
+  }
+
+  keepListing(commit: string, listing: Listing): Promise<void> {
+    return this.#records.keepListing(commit, listing)
+  }
+
+  files(commit: string, listing?: Listing, client?: HubClient, told: Told = {}): Pick<Files, 'list' | 'size' | 'read'> {
+    const { id } = this.repo
+    if (!listing) throw new Error(`nothing of ${id}, commit ${commit}, is in ${this.name}`)
+    // By path: how a file is read, once that is known.
+    const known = new Map<string, (start?: number, end?: number) => Promise<Uint8Array<ArrayBuffer>>>()
+    return fetchedFiles(id, listing, async (path, entry) => {
+      const read = known.get(path) ?? (await this.#fetched(commit, path, entry, client, told))
+      known.set(path, read)
+      return read
+    })
+  }
+
+  async #fetched(commit: string, path: string, entry: HubEntry, client: HubClient | undefined, { progress, notice = console.warn }: Told) {
+    const { id } = this.repo
+    const name = `${id}/${path}`
+    const part = new Pieces(`${this.#folder}/blobs/${wantedHash(entry)}`, entry)
+    const kept = async (start?: number, end?: number) => part.read(start, end).catch(named(name))
+    if (await part.isWhole()) {
+      if (client) await this.#records.keepCommit(commit).catch(() => {})
+      return kept
+    }
+    if (!client) throw notThere(name, this.name)
+    const url = client.fileUrl(commit, path)
+    const told = (done: number) => progress?.({ repository: id, file: path, done, total: entry.size })
+    try {
+      await this.#records.keepCommit(commit).catch((thrown) => {
+        throw new NotKept((thrown as Error).message)
+      })
+      await alone(`condlora ${this.#folder} ${wantedHash(entry)}`, async () => {
+        if (!(await part.isWhole())) await download({ client, url, entry, part, name, progress: told })
+      })
+      if (await part.isWhole()) return kept
+      throw new NotKept('what was kept of it has gone')
+    } catch (thrown) {
+      if (!(thrown instanceof NotKept)) throw thrown
+      await part.remove().catch(() => {})
+      notice(`${name} is not kept in ${this.name}: ${thrown.message}. It is read from the hub in ranges, anew each time`)
+      return (start?: number, end?: number) => readRange(client, url, name, entry.size, start, end)
+    }
   }
 }
 
-async function readRange(client: HubClient, url: string, name: string, start: number, end: number, size: number) {
-  const whole = start === 0 && end === size
-  const { response, bytes } = await client.bytes(url, whole ? {} : { Range: `bytes=${start}-${end - 1}` }, end - start, name)
-  if (!whole && response.status !== 206) throw new Error(`${name}: wanted bytes ${start} to ${end}, but the hub sends whole files only`)
-  if (bytes.length !== end - start) throw new Error(`${name}: wanted ${end - start} bytes, got ${bytes.length}`)
+const named = (name: string) => (thrown: unknown) => {
+  throw new Error(`${name}: ${(thrown as Error).message}`)
+}
+
+/** While no other tab or worker of the site does the same. */
+function alone(name: string, work: () => Promise<void>): Promise<void> {
+  return navigator.locks ? navigator.locks.request(name, work) : work()
+}
+
+async function readRange(client: HubClient, url: string, name: string, size: number, start = 0, end = size) {
+  const stop = Math.max(start, end)
+  if (stop > size) throw new Error(`${name}: the file ends at byte ${size}, wanted ${stop}`)
+  if (stop === start) return new Uint8Array(0)
+  const whole = start === 0 && stop === size
+  const { response, bytes } = await client.bytes(url, whole ? {} : { Range: `bytes=${start}-${stop - 1}` }, stop - start, name)
+  if (!whole && response.status !== 206) throw new Error(`${name}: wanted bytes ${start} to ${stop}, but the hub sends whole files only`)
+  if (bytes.length !== stop - start) throw new Error(`${name}: wanted ${stop - start} bytes, got ${bytes.length}`)
   return bytes
 }

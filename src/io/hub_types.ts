@@ -14,7 +14,10 @@ export interface HubOptions {
   revision?: string
   /** For private and gated repositories; goes to the endpoint's own host only. Default: HF_TOKEN; false sends none. */
   token?: string | false
-  /** Default: HF_HUB_CACHE, else hub/ in HF_HOME, else what Python's huggingface_hub takes; one cache with it. */
+  /**
+   * Default: HF_HUB_CACHE, else hub/ in HF_HOME, else what Python's huggingface_hub takes; one cache with it. In a page: a
+   * folder of the browser's own file system, default condlora/hub.
+   */
   cacheDir?: string
   /** Only what is in the cache: no network. Default: HF_HUB_OFFLINE. */
   localFilesOnly?: boolean

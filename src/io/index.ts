@@ -5,6 +5,7 @@ export { checkPath, decodeUtf8, type Files, memoryFiles, parseJson, readJson } f
 export { openFile, openFolder } from './folder.node'
 export { fromBfloat16, fromHalf, toHalf } from './half'
 export { openHub } from './hub'
+export { type CachedRepository, cachedRepositories, removeCached } from './hub_cache'
 export { HubError, type HubOptions, type HubProgress } from './hub_types'
 export { elements, openSafetensors, readChunks, readTensor, type TensorEntry } from './safetensors'
 export { type NamedTensor, writeSafetensors } from './safetensors_write'

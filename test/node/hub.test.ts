@@ -297,12 +297,13 @@ test('a source: Files as they are, a folder before the hub, else the hub; an err
     assert.equal(server.seen, [])
   }))
 
-test('in a page: ranges of the hub, nothing kept', () =>
+test('in a page without storage: ranges of the hub, nothing kept, and a notice says so', () =>
   withHub([small], async ({ server, cacheDir, downloads }) => {
     const repo = { id: 'owner/small', type: 'model', revision: 'main' } as const
     const client = await openClient(repo, { endpoint: server.url, token: false }, quick)
     const store = await openPageStore(repo)
-    const files = store.files(await askCommit(client), await askListing(client, commit), client)
+    const notices: string[] = []
+    const files = store.files(await askCommit(client), await askListing(client, commit), client, { notice: (n) => notices.push(n) })
     assert.is(await files.size('model.safetensors'), weights.length)
     assert.equal([...(await files.read('model.safetensors', 1000, 1004))], [...weights.subarray(1000, 1004)])
     assert.equal(
@@ -321,6 +322,8 @@ test('in a page: ranges of the hub, nothing kept', () =>
     await assert.rejects(() => files.read('model.safetensors', 5, 9), /answer has more than 4 bytes/)
     server.fault = (s) => (s.host === 'hub' ? { body: bytes('short') } : undefined)
     await assert.rejects(() => files.read('config.json'), /config\.json: wanted 7 bytes, got 5/)
-    await assert.rejects(async () => store.files(commit), /a page has no hub files without the network/)
+    await assert.rejects(async () => store.files(commit), /nothing of owner\/small, commit 0123.* is in this page's storage/)
+    assert.is(notices.length, 3)
+    assert.match(notices[0], /^owner\/small\/model\.safetensors is not kept in this page's storage: .*has no storage of its own .*https/)
     assert.equal(readdirSync(cacheDir), [])
   }))

@@ -76,10 +76,21 @@ export async function hubServer(repos: Repo[], token?: string): Promise<HubServe
   return hub
 }
 
+const forPages = {
+  'Access-Control-Allow-Origin': '*',
+  'Access-Control-Allow-Headers': 'Authorization, Range',
+  'Access-Control-Expose-Headers': 'X-Repo-Commit, X-Error-Code, ETag, Link, Content-Range, Retry-After',
+}
+
 async function listen(
   answer: (request: IncomingMessage, response: ServerResponse) => void,
 ): Promise<{ url: string; close: () => Promise<void> }> {
-  const server: Server = createServer(answer)
+  const server: Server = createServer((request, response) => {
+    // A page of another origin may read it, as it may the hub.
+    for (const [name, value] of Object.entries(forPages)) response.setHeader(name, value)
+    if (request.method === 'OPTIONS') response.writeHead(204).end()
+    else answer(request, response)
+  })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
