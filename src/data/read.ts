@@ -1,8 +1,6 @@
 import { type LabelCell, type LabelOptions, type LabelRule, LabelSurvey, labelRule } from './labels'
-import { parquetClassNames, parquetRows } from './parquet'
-import { type Columns, csvRecords, jsonlRows, type RawRow, type TableOptions, tableRows, tsvRecords } from './rows'
+import type { Columns, RawRow, TableOptions } from './rows'
 import type { Source } from './source'
-import { TextPieces } from './text'
 
 /** One example. `label` is a class number, or the target of a regression. */
 export interface Row {
@@ -22,7 +20,7 @@ export interface ReadOptions extends LabelOptions, TableOptions {
 export async function* rawRows(sources: readonly Source[], columns: Columns, options: ReadOptions): AsyncGenerator<RawRow[]> {
   for (const source of sources) {
     let found = false
-    for await (const some of fileRows(source, columns, options)) {
+    for await (const some of await fileRows(source, columns, options)) {
       found ||= some.length > 0
       yield some
     }
@@ -31,8 +29,10 @@ export async function* rawRows(sources: readonly Source[], columns: Columns, opt
   }
 }
 
-function fileRows(source: Source, columns: Columns, options: ReadOptions): AsyncGenerator<RawRow[]> {
-  if (source.format === 'parquet') return parquetRows(source, columns)
+/** The readers are loaded with the first file of their kind. */
+async function fileRows(source: Source, columns: Columns, options: ReadOptions): Promise<AsyncGenerator<RawRow[]>> {
+  if (source.format === 'parquet') return (await import('./parquet')).parquetRows(source, columns)
+  const { csvRecords, jsonlRows, TextPieces, tableRows, tsvRecords } = await import('./rows')
   const pieces = new TextPieces(source, options.pieceBytes)
   if (source.format === 'jsonl') return jsonlRows(pieces, source.name, columns)
   const records = source.format === 'csv' ? csvRecords(pieces, source.name) : tsvRecords(pieces, source.name)
@@ -58,7 +58,7 @@ export async function statedRule(sources: readonly Source[], { label }: Columns,
   if (label === undefined) return undefined
   if (options.regression || options.labelNames) return labelRule(label, options)
   const parquet = sources.find((s) => s.format === 'parquet')
-  const labelNames = parquet && (await parquetClassNames(parquet, label))
+  const labelNames = parquet && (await (await import('./parquet')).parquetClassNames(parquet, label))
   return labelNames && labelRule(label, { labelNames })
 }
 

@@ -1,6 +1,8 @@
 import Papa from 'papaparse'
 import { parseJson } from '../io'
-import { lines, maxRow, type TextPieces, tooLong } from './text'
+import { lines, maxRow, TextPieces, tooLong } from './text'
+
+export { TextPieces }
 
 /** Which columns (CSV, TSV, parquet) or keys (JSONL) to take. */
 export interface Columns {

@@ -1,7 +1,6 @@
 import { isFolder, openFolder } from './folder.node'
-import { folderOf } from './hub_store'
-import { hubFolder } from './hub_store.node'
-import type { Repository } from './hub_types'
+import { hubFolder } from './hub_platform.node'
+import { folderOf, type Repository } from './hub_types'
 
 export interface CachedRepository {
   /** As on the hub: `owner/name`. */
@@ -44,6 +43,6 @@ export async function removeCached(
   const cache = await hubFolder(cacheDir)
   if (!(await isFolder(cache))) return
   const files = openFolder(cache)
-  const folder = `${folderOf({ id, type, revision: '' })}/`
+  const folder = `${folderOf({ id, type })}/`
   for (const path of await files.list()) if (path.startsWith(folder)) await files.remove?.(path)
 }

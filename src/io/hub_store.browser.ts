@@ -2,17 +2,13 @@ import type { Files } from './files'
 import { openFolder } from './folder.browser'
 import type { HubClient } from './hub_client'
 import { NotKept, Pieces } from './hub_part.browser'
-import { fetchedFiles, folderOf, type HubStore, notThere, type OpenStore, Records, type Told } from './hub_store'
+import { hubFolder } from './hub_platform.browser'
+import { fetchedFiles, type HubStore, notThere, type OpenStore, Records, type Told } from './hub_store'
 import { download, wantedHash } from './hub_transfer'
-import type { HubEntry, Listing, Repository } from './hub_types'
+import { folderOf, type HubEntry, type Listing, type Repository } from './hub_types'
 
 /** In the browser's own file system: blobs/ by hash, in pieces; refs/ and trees/ as in the cache of Python's huggingface_hub. */
 export const openStore: OpenStore = async (repo, cacheDir) => new PageCache(repo, `${await hubFolder(cacheDir)}/${folderOf(repo)}`)
-
-/** Where the cache lies. */
-export async function hubFolder(cacheDir = 'condlora/hub'): Promise<string> {
-  return cacheDir
-}
 
 class PageCache implements HubStore {
   readonly name = "this page's storage"

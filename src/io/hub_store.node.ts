@@ -5,24 +5,16 @@ import { isFolder, openFolder, reason } from './folder.node'
 import type { HubClient } from './hub_client'
 import { withLock } from './hub_lock.node'
 import { filePart } from './hub_part.node'
-import { hubPackage } from './hub_platform.node'
-import { fetchedFiles, folderOf, type HubStore, notThere, type OpenStore, Records, type Told } from './hub_store'
+import { hubFolder } from './hub_platform.node'
+import { fetchedFiles, type HubStore, notThere, type OpenStore, Records, type Told } from './hub_store'
 import { download, wantedHash } from './hub_transfer'
-import type { HubEntry, Listing, Repository } from './hub_types'
+import { folderOf, type HubEntry, type Listing, type Repository } from './hub_types'
 
 /** The cache of Python's huggingface_hub: blobs/ by hash, snapshots/<commit>/ with links to them, refs/, trees/. */
 export const openStore: OpenStore = async (repo, cacheDir) => {
   const cache = await hubFolder(cacheDir)
   const folder = folderOf(repo)
   return new Cache(repo, join(cache, folder), join(cache, '.locks', folder), `the cache ${cache}`)
-}
-
-/** Where the cache lies. */
-export async function hubFolder(cacheDir?: string): Promise<string> {
-  const { getHFHubCachePath } = await hubPackage()
-  const cache = cacheDir ?? getHFHubCachePath()
-  if (!cache) throw new TypeError('cacheDir, or HF_HUB_CACHE: wanted a folder, got an empty name')
-  return cache
 }
 
 class Cache implements HubStore {

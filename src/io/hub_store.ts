@@ -18,9 +18,6 @@ export interface HubStore {
 export type OpenStore = (repo: Repository, cacheDir?: string) => Promise<HubStore>
 export type Told = Pick<HubOptions, 'progress' | 'notice'>
 
-/** A repository's folder in the cache, as Python's huggingface_hub names it. */
-export const folderOf = ({ id, type }: Repository): string => `${type}s--${id.replace('/', '--')}`
-
 /** What is known of a repository besides its files: refs/ with the commit of each revision, trees/ with each commit's listing. */
 export class Records {
   #kept = ''

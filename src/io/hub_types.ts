@@ -35,6 +35,9 @@ export interface Repository {
   revision: string
 }
 
+/** A repository's folder in the cache, as Python's huggingface_hub names it. */
+export const folderOf = ({ id, type }: Omit<Repository, 'revision'>): string => `${type}s--${id.replace('/', '--')}`
+
 /** A file as the hub lists it, with the fields of Python's cached listings. */
 export interface HubEntry {
   size: number

@@ -1,4 +1,5 @@
-import * as z from 'zod/mini'
+import type * as z from 'zod/mini'
+import { toDotPath } from 'zod/v4/core'
 import en from 'zod/v4/locales/en.js'
 
 /**
@@ -9,7 +10,7 @@ export function validate<S extends z.ZodMiniType>(schema: S, value: unknown, wha
   const result = schema.safeParse(value, { error: en().localeError })
   if (result.success) return result.data
   const lines = result.error.issues.map((issue) => {
-    const path = z.core.toDotPath(issue.path)
+    const path = toDotPath(issue.path)
     const got = issue.path.reduce<unknown>((at, key) => (at as Record<PropertyKey, unknown> | undefined)?.[key], value)
     return `${path ? `${path}: ` : ''}${issue.message}${issue.path.length ? `, got ${JSON.stringify(got)}` : ''}`
   })
