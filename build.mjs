@@ -69,6 +69,17 @@ const browserHub = {
   },
 }
 
+// Kernels for pages: without comments and indentation, which are there for readers.
+const shortKernels = {
+  name: 'short-kernels',
+  setup: (b) =>
+    b.onLoad({ filter: /\.wgsl$/ }, ({ path }) => {
+      const lines = readFileSync(path, 'utf8').split('\n')
+      const short = lines.map((line) => line.replace(/\/\/.*/, '').trim()).filter(Boolean)
+      return { contents: `${short.join('\n')}\n`, loader: 'text' }
+    }),
+}
+
 const browser = { ...common, platform: 'browser', plugins: [aboutBuild, browserFiles, browserHub] }
 
 function files(folder, suffix) {
@@ -78,22 +89,50 @@ function files(folder, suffix) {
     .filter((f) => f.endsWith(suffix))
 }
 
+const entryPoints = { index: 'src/index.ts', ops: 'src/ops/index.ts', gpu: 'src/gpu/index.ts', doctor: 'src/doctor/index.ts' }
+
 async function library() {
-  const entryPoints = { index: 'src/index.ts', ops: 'src/ops/index.ts', gpu: 'src/gpu/index.ts', doctor: 'src/doctor/index.ts' }
   rmSync('dist/lib', { recursive: true, force: true })
   rmSync('dist/types', { recursive: true, force: true })
   await build({ ...node, entryPoints, outdir: 'dist/lib/node', splitting: true })
-  await build({
-    ...browser,
-    entryPoints,
-    outdir: 'dist/lib/browser',
-    splitting: true,
-    minify: true,
-    packages: 'external',
-  })
+  await pageLibrary('dist/lib/browser')
   execFileSync('npx', ['tsc', '-p', 'tsconfig.types.json'], { stdio: 'inherit' })
   cpSync('shaders/wgsl.d.ts', 'dist/types/shaders/wgsl.d.ts')
   for (const file of files('dist/types', '.d.ts')) writeFileSync(file, forUsers(file))
+}
+
+/** For browsers: with all that it needs inside, so that a page may import it as it is; what is rarely needed is loaded later. */
+async function pageLibrary(outdir) {
+  const { metafile } = await build({
+    ...browser,
+    plugins: [...browser.plugins, shortKernels],
+    entryPoints,
+    outdir,
+    splitting: true,
+    minify: true,
+    metafile: true,
+  })
+    for (const [n, o] of Object.entries(metafile.outputs))
+      console.log(
+        n,
+        o.bytes,
+        Object.entries(o.inputs)
+          .filter(([, v]) => v.bytesInOutput)
+          .map(([k]) => k.replace('../../main/node_modules/', ''))
+          .join(' '),
+      )
+  writeFileSync(join(outdir, 'licenses.txt'), licenses(Object.keys(metafile.inputs)))
+}
+
+/** The licences of the packages that files come from. */
+function licenses(inputs) {
+  const packages = new Set(inputs.map((path) => /.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path)?.[0]).filter(Boolean))
+  const texts = [...packages].sort().map((folder) => {
+    const { name, version, license } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'))
+    const file = readdirSync(folder).find((f) => /^licen[cs]e/i.test(f))
+    return `${name} ${version}, ${license}\n\n${file ? readFileSync(join(folder, file), 'utf8').trim() : ''}\n`
+  })
+  return texts.join(`\n${'-'.repeat(80)}\n\n`)
 }
 
 /**

@@ -1,5 +1,5 @@
 import Papa from 'papaparse'
-import { parseJson } from '../io'
+import { parseJson } from '../io/files'
 import { lines, maxRow, TextPieces, tooLong } from './text'
 
 export { TextPieces }

@@ -3,6 +3,8 @@ import type { FlatParameters } from '../nn/parameters'
 import type { Engine } from './engine'
 import { readWhole, type StateFile, sha256, stateFile, subFolder, type TrainerState } from './run_folder'
 
+export { lastCheckpoint, prune, subFolder } from './run_folder'
+
 const optimizerFile = 'optimizer.safetensors'
 const adapterFile = 'adapter_model.safetensors'
 const bestFile = 'best_adapter.safetensors'

@@ -1,13 +1,13 @@
 import { DeviceLostError } from '../gpu'
 import type { Files } from '../io'
 import type { ResolvedArguments } from './arguments'
-import { type Snapshot, writeCheckpoint } from './checkpoint'
+import type { Snapshot } from './checkpoint'
 import type { Engine } from './engine'
 import { describeBadStep, zeroGradients } from './health'
 import type { Metrics } from './metrics'
 import { Pace } from './pace'
 import type { TrainingPlan } from './plan'
-import { prune, subFolder, type TrainerState } from './run_folder'
+import type { TrainerState } from './run_folder'
 import type { LogEvent, StepEvent } from './trainer_types'
 
 // A step that was refused is noticed after this many steps or milliseconds at the latest.
@@ -201,6 +201,7 @@ export class Run {
   async #save(files: Files): Promise<void> {
     const { engine, plan, args, progress, notice, onCheckpoint } = this.options
     const { globalStep, bestStep } = this.#state
+    const { prune, subFolder, writeCheckpoint } = await import('./checkpoint')
     const fingerprint = await plan.fingerprint(engine.model)
     const folder = await writeCheckpoint(files, engine, this.#state, fingerprint, progress.best).catch((thrown: Error) => {
       if (thrown instanceof DeviceLostError) throw thrown

@@ -1,9 +1,9 @@
-import { type Dataset, IterableDataset } from '../data'
+import type { Dataset, IterableDataset } from '../data'
 import { DeviceLostError } from '../gpu'
 import { type Files, openFolder } from '../io'
 import type { FlatParameters } from '../nn/parameters'
 import { type ResolvedArguments, trainingArguments } from './arguments'
-import { readCheckpoint, type Snapshot } from './checkpoint'
+import type { Snapshot } from './checkpoint'
 import { Emitter } from './emitter'
 import { Engine } from './engine'
 import { Evaluator } from './evaluator'
@@ -11,7 +11,6 @@ import { describeRun, type LargestBatch, takeMemory } from './forecast'
 import type { Metrics } from './metrics'
 import { TrainingPlan } from './plan'
 import { lastGood, type Progress, Run } from './run'
-import { lastCheckpoint, subFolder } from './run_folder'
 import { StreamPlan } from './stream_plan'
 import type { TrainerEvents, TrainerOptions, TrainOptions, TrainOutput } from './trainer_types'
 
@@ -122,7 +121,9 @@ export class Trainer extends Emitter<TrainerEvents> {
     const engine = this.#engine
     const { args } = this
     const { padTokenId } = this.#options.processingClass
-    const plan = this.#plan(trainDataset)
+    const plan = await this.#plan(trainDataset)
+    // Loaded now, not in the middle of a run.
+    if (files) await import('./checkpoint')
     this.#progress = freshProgress()
     await this.#begin(start, plan)
     await this.#evaluator.fixFeatures(plan.usedExamples(), plan.maxLength, engine, signal)
@@ -143,9 +144,11 @@ export class Trainer extends Emitter<TrainerEvents> {
     return { globalStep, trainingLoss: run.meanLoss, trainRuntime: seconds, trainSamplesPerSecond: samplesPerSecond }
   }
 
-  #plan(dataset: Dataset | IterableDataset): TrainingPlan {
+  async #plan(dataset: Dataset | IterableDataset): Promise<TrainingPlan> {
     const { model } = this.#engine
-    if (dataset instanceof IterableDataset) return new StreamPlan(this.args, dataset, model, this.#options.processingClass, this.#notice)
+    if (!('rows' in dataset)) {
+      return new StreamPlan(this.args, dataset, model, this.#options.processingClass, this.#notice)
+    }
     const { examples, maxLength } = this.#evaluator.encode(dataset, this.#engine)
     return new TrainingPlan(this.args, examples, maxLength)
   }
@@ -155,6 +158,7 @@ export class Trainer extends Emitter<TrainerEvents> {
     this.#engine.reset()
     if (start && 'read' in start) {
       this.#progress.saved = start
+      const { readCheckpoint } = await import('./checkpoint')
       const { state, best } = await readCheckpoint(start, this.#engine, await plan.fingerprint(model))
       this.#progress = { state, best, saved: start }
       program.microSteps = state.microSteps
@@ -211,6 +215,7 @@ export class Trainer extends Emitter<TrainerEvents> {
 
   async #find(run: Files | null, from: true | string): Promise<Files | null> {
     const { files } = this.#options
+    const { lastCheckpoint, subFolder } = await import('./checkpoint')
     if (typeof from === 'string') return files ? subFolder(files, from) : openFolder(from)
     if (!run) throw new Error('resumeFromCheckpoint: there is no outputDir to look in: name a folder')
     const found = await lastCheckpoint(run)
