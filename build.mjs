@@ -112,27 +112,23 @@ async function pageLibrary(outdir) {
     minify: true,
     metafile: true,
   })
-    for (const [n, o] of Object.entries(metafile.outputs))
-      console.log(
-        n,
-        o.bytes,
-        Object.entries(o.inputs)
-          .filter(([, v]) => v.bytesInOutput)
-          .map(([k]) => k.replace('../../main/node_modules/', ''))
-          .join(' '),
-      )
+  // esbuild also writes pieces that only what it left out would load.
+  const needed = new Set(Object.values(metafile.outputs).flatMap(({ imports }) => imports.map(({ path }) => path)))
+  const entries = Object.keys(entryPoints).map((name) => `${outdir}/${name}.js`)
+  for (const path of Object.keys(metafile.outputs)) if (!needed.has(path) && !entries.includes(path)) rmSync(path)
   writeFileSync(join(outdir, 'licenses.txt'), licenses(Object.keys(metafile.inputs)))
 }
 
 /** The licences of the packages that files come from. */
 function licenses(inputs) {
-  const packages = new Set(inputs.map((path) => /.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path)?.[0]).filter(Boolean))
-  const texts = [...packages].sort().map((folder) => {
+  const folders = new Set(inputs.map((path) => /.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path)?.[0]).filter(Boolean))
+  const texts = [...folders].map((folder) => {
     const { name, version, license } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'))
     const file = readdirSync(folder).find((f) => /^licen[cs]e/i.test(f))
-    return `${name} ${version}, ${license}\n\n${file ? readFileSync(join(folder, file), 'utf8').trim() : ''}\n`
+    if (!file) throw new Error(`${name} comes without its licence`)
+    return `${name} ${version}, ${license}\n\n${readFileSync(join(folder, file), 'utf8').trim()}\n`
   })
-  return texts.join(`\n${'-'.repeat(80)}\n\n`)
+  return [...new Set(texts)].sort().join(`\n${'-'.repeat(80)}\n\n`)
 }
 
 /**
@@ -176,6 +172,7 @@ async function tests() {
   const entryPoints = [...files('test', '.test.ts'), ...bad, ...files('test/node/child', '.ts'), 'test/run.ts']
   const test = { ...node, sourcemap: 'linked', define: { TEST_ROOT: JSON.stringify(process.cwd()) } }
   await build({ ...test, entryPoints, outdir: 'dist/test', outbase: 'test' })
+  await pageLibrary('dist/test/library')
   await build({ ...browser, entryPoints: files('test/page/inside', '.ts'), outdir: 'dist/test/page/inside', splitting: true })
   await build({ ...test, stdin: suite([...bad, 'test/ops/scale.test.ts']), outfile: 'dist/test/node/bad/suite.js' })
 }

@@ -1,9 +1,11 @@
 import { InvalidArgumentError } from 'commander'
-import * as z from 'zod/mini'
+import * as v from 'valibot'
+
+type Schema<T> = v.GenericSchema<T>
 
 /** A kind of value: how it is read from a flag's text, and what a config file may hold. */
 export interface Kind<T> {
-  schema: z.ZodMiniType<T>
+  schema: Schema<T>
   /** Shown in the help: `<n>`; undefined for a switch. */
   placeholder?: string
   /** `a whole number above 0`. */
@@ -12,14 +14,14 @@ export interface Kind<T> {
 }
 
 const number = (text: string) => (text.trim() === '' ? Number.NaN : Number(text))
-const numeric = (wanted: string, schema: z.ZodMiniType<number>): Kind<number> => ({ schema, placeholder: '<n>', wanted, read: number })
+const numeric = (wanted: string, schema: Schema<number>): Kind<number> => ({ schema, placeholder: '<n>', wanted, read: number })
 
-export const positive = numeric('a whole number above 0', z.int().check(z.positive()))
-export const natural = numeric('a whole number from 0', z.int().check(z.gte(0)))
-export const aboveZero = numeric('a number above 0', z.number().check(z.positive()))
-export const fromZero = numeric('a number from 0', z.number().check(z.gte(0)))
-export const share = numeric('a number from 0 to 1', z.number().check(z.gte(0), z.lte(1)))
-export const rate = numeric('a number from 0 to below 1', z.number().check(z.gte(0), z.lt(1)))
+export const positive = numeric('a whole number above 0', v.pipe(v.number(), v.integer(), v.minValue(1)))
+export const natural = numeric('a whole number from 0', v.pipe(v.number(), v.integer(), v.minValue(0)))
+export const aboveZero = numeric('a number above 0', v.pipe(v.number(), v.finite(), v.gtValue(0)))
+export const fromZero = numeric('a number from 0', v.pipe(v.number(), v.finite(), v.minValue(0)))
+export const share = numeric('a number from 0 to 1', v.pipe(v.number(), v.minValue(0), v.maxValue(1)))
+export const rate = numeric('a number from 0 to below 1', v.pipe(v.number(), v.minValue(0), v.ltValue(1)))
 
 const units: Record<string, number> = { '': 1, kb: 1e3, mb: 1e6, gb: 1e9, kib: 2 ** 10, mib: 2 ** 20, gib: 2 ** 30 }
 
@@ -34,14 +36,14 @@ export const bytes: Kind<number> = {
 }
 
 export const text = (placeholder: string): Kind<string> => ({
-  schema: z.string().check(z.minLength(1)),
+  schema: v.pipe(v.string(), v.nonEmpty()),
   placeholder,
   wanted: 'some text',
   read: (t) => t,
 })
 
 export const names: Kind<string[]> = {
-  schema: z.array(z.string().check(z.minLength(1))).check(z.minLength(1)),
+  schema: v.pipe(v.array(v.pipe(v.string(), v.nonEmpty())), v.nonEmpty()),
   placeholder: '<a,b,…>',
   wanted: 'names with commas between',
   read: (t) => t.split(',').map((name) => name.trim()),
@@ -49,20 +51,20 @@ export const names: Kind<string[]> = {
 
 export function oneOf<const T extends string>(choices: readonly T[]): Kind<T> {
   return {
-    schema: z.enum(choices as readonly [T, ...T[]]) as unknown as z.ZodMiniType<T>,
+    schema: v.picklist(choices),
     placeholder: choices.length > 3 ? '<name>' : `<${choices.join('|')}>`,
     wanted: `one of ${choices.join(', ')}`,
     read: (t) => t,
   }
 }
 
-export const flag: Kind<boolean> = { schema: z.boolean(), wanted: 'true or false', read: (t) => t }
+export const flag: Kind<boolean> = { schema: v.boolean(), wanted: 'true or false', read: (t) => t }
 
 /** What commander calls for a flag's text. @throws InvalidArgumentError */
 export function reader<T>(kind: Kind<T>): (text: string) => T {
   return (text) => {
-    const result = kind.schema.safeParse(kind.read(text))
+    const result = v.safeParse(kind.schema, kind.read(text))
     if (!result.success) throw new InvalidArgumentError(`Wanted ${kind.wanted}.`)
-    return result.data
+    return result.output
   }
 }

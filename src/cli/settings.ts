@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { isAbsolute, relative, resolve } from 'node:path'
-import * as z from 'zod/mini'
+import * as v from 'valibot'
 import { glueTasks } from '../data'
 import { openFile, readJson, validate } from '../io'
 import type { CallablePeftModel, PeftConfig } from '../peft'
@@ -20,9 +20,9 @@ export interface About {
   started: string
 }
 
-const schema = z.strictObject({
-  ...Object.fromEntries(Object.entries(trainFlags).map(([key, f]) => [key, z.optional((f as Flag<unknown>).kind.schema)])),
-  about: z.optional(z.looseObject({ cwd: z.optional(z.string()) })),
+const schema = v.strictObject({
+  ...Object.fromEntries(Object.entries(trainFlags).map(([key, f]) => [key, v.optional((f as Flag<unknown>).kind.schema)])),
+  about: v.optional(v.looseObject({ cwd: v.optional(v.string()) })),
 })
 
 /** Reads a config file: the long flags' names in camelCase. A run's own config.json is one. */

@@ -1,18 +1,21 @@
-import type * as z from 'zod/mini'
-import { toDotPath } from 'zod/v4/core'
-import en from 'zod/v4/locales/en.js'
+import * as v from 'valibot'
 
 /**
  * Checks a value from outside (options, a config file) against a schema and fills in its defaults.
  * @throws TypeError naming `what`, the key, what was wanted and what was given
  */
-export function validate<S extends z.ZodMiniType>(schema: S, value: unknown, what: string): z.output<S> {
-  const result = schema.safeParse(value, { error: en().localeError })
-  if (result.success) return result.data
-  const lines = result.error.issues.map((issue) => {
-    const path = toDotPath(issue.path)
-    const got = issue.path.reduce<unknown>((at, key) => (at as Record<PropertyKey, unknown> | undefined)?.[key], value)
-    return `${path ? `${path}: ` : ''}${issue.message}${issue.path.length ? `, got ${JSON.stringify(got)}` : ''}`
-  })
-  throw new TypeError(`${what}: ${lines.join('; ')}`)
+export function validate<S extends v.GenericSchema>(schema: S, value: unknown, what: string): v.InferOutput<S> {
+  const result = v.safeParse(schema, value)
+  if (result.success) return result.output
+  throw new TypeError(`${what}: ${result.issues.map(complaint).join('; ')}`)
+}
+
+const names: Record<string, string> = { integer: 'a whole number', finite: 'a finite number', non_empty: 'something', Object: 'an object' }
+
+function complaint(issue: v.BaseIssue<unknown>): string {
+  const { expected, type, input } = issue
+  const path = v.getDotPath(issue)
+  if (type.endsWith('object') && path && expected === 'never') return `Unrecognized key: ${JSON.stringify(path)}`
+  if (type.endsWith('object') && path && expected !== 'Object') return `${path} is missing`
+  return `${path ? `${path}: ` : ''}wanted ${names[expected ?? type] ?? expected ?? type}, got ${JSON.stringify(input)}`
 }

@@ -1,40 +1,40 @@
-import * as z from 'zod/mini'
+import * as v from 'valibot'
 import { validate } from '../io'
 import { writtenDefaults } from './written_defaults'
 
-const positive = z.int().check(z.positive())
-const names = z.array(z.string().check(z.minLength(1)))
-const rate = z.number().check(z.gte(0), z.lt(1))
+const positive = v.pipe(v.number(), v.integer(), v.minValue(1))
+const names = v.array(v.pipe(v.string(), v.nonEmpty()))
+const rate = v.pipe(v.number(), v.minValue(0), v.ltValue(1))
 
-const schema = z.strictObject({
+const schema = v.strictObject({
   /** LORA, CONDLORA, or HEAD: the classification head alone. */
-  peftType: z.enum(['LORA', 'CONDLORA', 'HEAD']),
+  peftType: v.picklist(['LORA', 'CONDLORA', 'HEAD']),
   /** Rank of ΔW. */
-  r: z._default(positive, 8),
+  r: v.optional(positive, 8),
   /** The adapter's scale is loraAlpha / r. */
-  loraAlpha: z._default(z.number().check(z.positive()), 8),
+  loraAlpha: v.optional(v.pipe(v.number(), v.finite(), v.gtValue(0)), 8),
   /** Dropout on the adapter's input. */
-  loraDropout: z._default(rate, 0),
+  loraDropout: v.optional(rate, 0),
   /** Names (`query`: equal, or the end of a module path after a dot), a regular expression for whole paths, or `all-linear`. */
-  targetModules: z._default(z.union([z.string(), names]), ['query', 'value']),
+  targetModules: v.optional(v.union([v.string(), names]), ['query', 'value']),
   /** Modules trained and saved whole; default: the classification head. */
-  modulesToSave: z.optional(names),
+  modulesToSave: v.optional(names),
   /** LoRA: scale loraAlpha / √r instead. */
-  useRslora: z._default(z.boolean(), false),
+  useRslora: v.optional(v.boolean(), false),
   /** LoRA: other ranks and alphas by the end of a module path. */
-  rankPattern: z._default(z.record(z.string(), positive), {}),
-  alphaPattern: z._default(z.record(z.string(), z.number()), {}),
+  rankPattern: v.optional(v.record(v.string(), positive), {}),
+  alphaPattern: v.optional(v.record(v.string(), v.pipe(v.number(), v.finite())), {}),
   /** CondLoRA: how A comes from W0: Θa·W0ᵀ as the authors' program (square W0), or Θa·W0 (`rectangular`, any shape). */
-  conversion: z._default(z.enum(['code', 'rectangular']), 'code'),
+  conversion: v.optional(v.picklist(['code', 'rectangular']), 'code'),
   /** CondLoRA: where loraDropout acts: before the adapter alone, or before the frozen product too (the authors' program). */
-  dropoutPlacement: z._default(z.enum(['adapter', 'input']), 'adapter'),
-  taskType: z._default(z.literal('SEQ_CLS'), 'SEQ_CLS'),
-  baseModelNameOrPath: z._default(z.nullable(z.string()), null),
+  dropoutPlacement: v.optional(v.picklist(['adapter', 'input']), 'adapter'),
+  taskType: v.optional(v.literal('SEQ_CLS'), 'SEQ_CLS'),
+  baseModelNameOrPath: v.optional(v.nullable(v.string()), null),
 })
 
 /** What PEFT calls LoraConfig, in camelCase; see the comments above each key in `config.ts`. */
-export type PeftConfig = z.input<typeof schema>
-export type ResolvedPeftConfig = z.output<typeof schema>
+export type PeftConfig = v.InferInput<typeof schema>
+export type ResolvedPeftConfig = v.InferOutput<typeof schema>
 
 const onlyFor: Partial<Record<keyof ResolvedPeftConfig, ResolvedPeftConfig['peftType']>> = {
   useRslora: 'LORA',
@@ -66,7 +66,7 @@ const snake = (key: string) => key.replace(/[A-Z]/g, (c) => `_${c.toLowerCase()}
 export function configFromJson(json: Record<string, unknown>, file: string): ResolvedPeftConfig {
   const known: Record<string, unknown> = {}
   for (const [key, value] of Object.entries(json)) {
-    if (camel(key) in schema.shape) {
+    if (camel(key) in schema.entries) {
       if (value !== null || key === 'base_model_name_or_path') known[camel(key)] = value
     } else if (key in writtenDefaults && !same(value, writtenDefaults[key]) && !idle(key, value))
       throw new Error(`${file}: ${key}: ${JSON.stringify(value)} is not supported yet (only ${JSON.stringify(writtenDefaults[key])})`)

@@ -1,65 +1,65 @@
-import * as z from 'zod/mini'
+import * as v from 'valibot'
 import { validate } from '../io'
 
-const count = z.int().check(z.gte(0))
-const positive = z.int().check(z.positive())
-const nonNegative = z.number().check(z.gte(0))
-const share = z.number().check(z.gte(0), z.lte(1))
-const rhythm = z.enum(['no', 'steps', 'epoch'])
+const count = v.pipe(v.number(), v.integer(), v.minValue(0))
+const positive = v.pipe(v.number(), v.integer(), v.minValue(1))
+const nonNegative = v.pipe(v.number(), v.finite(), v.minValue(0))
+const share = v.pipe(v.number(), v.minValue(0), v.maxValue(1))
+const rhythm = v.picklist(['no', 'steps', 'epoch'])
 
-const schema = z.strictObject({
+const schema = v.strictObject({
   /** Folder for checkpoints; without it none are written. */
-  outputDir: z.optional(z.string().check(z.minLength(1))),
-  numTrainEpochs: z._default(z.number().check(z.positive()), 3),
+  outputDir: v.optional(v.pipe(v.string(), v.nonEmpty())),
+  numTrainEpochs: v.optional(v.pipe(v.number(), v.finite(), v.gtValue(0)), 3),
   /** Optimizer steps in all; wins over numTrainEpochs. */
-  maxSteps: z.optional(positive),
-  perDeviceTrainBatchSize: z._default(positive, 8),
-  perDeviceEvalBatchSize: z._default(positive, 32),
+  maxSteps: v.optional(positive),
+  perDeviceTrainBatchSize: v.optional(positive, 8),
+  perDeviceEvalBatchSize: v.optional(positive, 32),
   /** Batches whose gradients make one optimizer step. */
-  gradientAccumulationSteps: z._default(positive, 1),
+  gradientAccumulationSteps: v.optional(positive, 1),
   /** Rows of like length in one step: less padding, in an order that is less random. */
-  groupByLength: z._default(z.boolean(), false),
-  learningRate: z._default(nonNegative, 5e-5),
-  lrSchedulerType: z._default(z.enum(['linear', 'cosine', 'constant', 'constant_with_warmup']), 'linear'),
+  groupByLength: v.optional(v.boolean(), false),
+  learningRate: v.optional(nonNegative, 5e-5),
+  lrSchedulerType: v.optional(v.picklist(['linear', 'cosine', 'constant', 'constant_with_warmup']), 'linear'),
   /** Share of all steps in which the learning rate rises from 0; warmupSteps wins over it. */
-  warmupRatio: z._default(share, 0),
-  warmupSteps: z.optional(count),
+  warmupRatio: v.optional(share, 0),
+  warmupSteps: v.optional(count),
   /** Not applied to biases and norms. */
-  weightDecay: z._default(nonNegative, 0),
-  adamBeta1: z._default(share, 0.9),
-  adamBeta2: z._default(share, 0.999),
-  adamEpsilon: z._default(nonNegative, 1e-8),
+  weightDecay: v.optional(nonNegative, 0),
+  adamBeta1: v.optional(share, 0.9),
+  adamBeta2: v.optional(share, 0.999),
+  adamEpsilon: v.optional(nonNegative, 1e-8),
   /** Global norm that gradients are clipped to; 0: never. */
-  maxGradNorm: z._default(nonNegative, 1),
+  maxGradNorm: v.optional(nonNegative, 1),
   /** Most tokens of a row. Default: what model and tokenizer allow. */
-  maxLength: z.optional(positive),
+  maxLength: v.optional(positive),
   /** Order of the data and dropout. */
-  seed: z._default(count, 42),
-  loggingSteps: z._default(positive, 10),
-  evalStrategy: z._default(rhythm, 'no'),
+  seed: v.optional(count, 42),
+  loggingSteps: v.optional(positive, 10),
+  evalStrategy: v.optional(rhythm, 'no'),
   /** Default: loggingSteps. */
-  evalSteps: z.optional(positive),
-  saveStrategy: z._default(rhythm, 'steps'),
-  saveSteps: z._default(positive, 500),
+  evalSteps: v.optional(positive),
+  saveStrategy: v.optional(rhythm, 'steps'),
+  saveSteps: v.optional(positive, 500),
   /** Keep this many checkpoints; the newest and the best are never deleted. Default: all. */
-  saveTotalLimit: z.optional(positive),
+  saveTotalLimit: v.optional(positive),
   /** Restore what was best in `metricForBestModel` when training ends. */
-  loadBestModelAtEnd: z._default(z.boolean(), false),
+  loadBestModelAtEnd: v.optional(v.boolean(), false),
   /** E.g. `evalAccuracy`. Default: evalLoss. */
-  metricForBestModel: z._default(z.string(), 'evalLoss'),
+  metricForBestModel: v.optional(v.string(), 'evalLoss'),
   /** Default: true, unless the metric is a loss. */
-  greaterIsBetter: z.optional(z.boolean()),
+  greaterIsBetter: v.optional(v.boolean()),
   /** Stop after this many evaluations without a better metric. */
-  earlyStoppingPatience: z.optional(positive),
+  earlyStoppingPatience: v.optional(positive),
   /** A trained tensor whose gradient is exactly zero after two updates is a notice, not an error. */
-  allowZeroGrad: z._default(z.boolean(), false),
+  allowZeroGrad: v.optional(v.boolean(), false),
   /** A step (or a batch of an evaluation) that takes longer than this counts as a lost device. */
-  stepTimeoutMs: z._default(positive.check(z.lte(2 ** 31 - 1)), 600_000),
+  stepTimeoutMs: v.optional(v.pipe(positive, v.maxValue(2 ** 31 - 1)), 600_000),
 })
 
 /** transformers' TrainingArguments in camelCase; see the comments above each key in `arguments.ts`. */
-export type TrainingArguments = z.input<typeof schema>
-export type ResolvedArguments = z.output<typeof schema>
+export type TrainingArguments = v.InferInput<typeof schema>
+export type ResolvedArguments = v.InferOutput<typeof schema>
 
 /** Checks arguments and fills in transformers' defaults. @throws TypeError naming the argument, wanted and given */
 export function trainingArguments(args: TrainingArguments): ResolvedArguments {

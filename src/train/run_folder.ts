@@ -1,32 +1,33 @@
-import * as z from 'zod/mini'
+import * as v from 'valibot'
 import { type Files, readJson, validate } from '../io'
 
 /** What a run must know to go on as if it had never stopped. */
-const stateSchema = z.object({
-  globalStep: z.int().check(z.gte(0)),
+const stateSchema = v.object({
+  globalStep: v.pipe(v.number(), v.integer(), v.minValue(0)),
   /** Micro-batches so far: the counter of dropout. */
-  microSteps: z.int().check(z.gte(0)),
+  microSteps: v.pipe(v.number(), v.integer(), v.minValue(0)),
   /** Sum of the losses since the last log line, as the device has it, and its steps. */
-  lossSum: z.number(),
-  lossSteps: z.int().check(z.gte(0)),
-  bestMetric: z.nullable(z.number()),
+  lossSum: v.pipe(v.number(), v.finite()),
+  lossSteps: v.pipe(v.number(), v.integer(), v.minValue(0)),
+  bestMetric: v.nullable(v.pipe(v.number(), v.finite())),
   /** The step whose evaluation was best. */
-  bestStep: z.nullable(z.int()),
-  evaluationsSinceBest: z.int().check(z.gte(0)),
+  bestStep: v.nullable(v.pipe(v.number(), v.integer())),
+  evaluationsSinceBest: v.pipe(v.number(), v.integer(), v.minValue(0)),
   /** The run was stopped before the evaluation that follows this step. */
-  evaluationDue: z.boolean(),
-  logHistory: z.array(z.record(z.string(), z.nullable(z.number()))),
+  evaluationDue: v.boolean(),
+  logHistory: v.array(v.record(v.string(), v.nullable(v.pipe(v.number(), v.finite())))),
 })
 
-const fileSchema = z.extend(stateSchema, {
+const fileSchema = v.object({
+  ...stateSchema.entries,
   /** What the run was made of: compared on resume. */
-  fingerprint: z.record(z.string(), z.string()),
+  fingerprint: v.record(v.string(), v.string()),
   /** SHA-256 of the checkpoint's other files. */
-  files: z.record(z.string(), z.string()),
+  files: v.record(v.string(), v.string()),
 })
 
-export type TrainerState = Omit<z.output<typeof stateSchema>, 'logHistory'> & { logHistory: Record<string, number>[] }
-export type StateFile = TrainerState & Pick<z.output<typeof fileSchema>, 'fingerprint' | 'files'>
+export type TrainerState = Omit<v.InferOutput<typeof stateSchema>, 'logHistory'> & { logHistory: Record<string, number>[] }
+export type StateFile = TrainerState & Pick<v.InferOutput<typeof fileSchema>, 'fingerprint' | 'files'>
 
 export const stateFile = 'trainer_state.json'
 

@@ -151,7 +151,7 @@ test('one base serves several adapters', async () => {
 test('bad configurations say what, wanted and got', async () => {
   const base = await tinyModel(await openTestDevice())
   const cases: [Record<string, unknown>, RegExp][] = [
-    [{ peftType: 'LORA', r: 0 }, /peft config: r: .*>0, got 0/],
+    [{ peftType: 'LORA', r: 0 }, /peft config: r: wanted >=1, got 0/],
     [{ peftType: 'LORA', r: 1.5 }, /r: .*int.*got 1.5/],
     [{ peftType: 'LORA', lra: 3 }, /Unrecognized key: "lra"/],
     [{ peftType: 'LOHA' }, /peftType: .*"LORA".*got "LOHA"/],
