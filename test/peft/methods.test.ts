@@ -152,7 +152,7 @@ test('bad configurations say what, wanted and got', async () => {
   const base = await tinyModel(await openTestDevice())
   const cases: [Record<string, unknown>, RegExp][] = [
     [{ peftType: 'LORA', r: 0 }, /peft config: r: wanted >=1, got 0/],
-    [{ peftType: 'LORA', r: 1.5 }, /r: .*int.*got 1.5/],
+    [{ peftType: 'LORA', r: 1.5 }, /r: wanted a whole number, got 1.5/],
     [{ peftType: 'LORA', lra: 3 }, /Unrecognized key: "lra"/],
     [{ peftType: 'LOHA' }, /peftType: .*"LORA".*got "LOHA"/],
     [{ peftType: 'LORA', loraDropout: 1 }, /loraDropout: .*got 1/],
