@@ -189,7 +189,7 @@ function about(device: Device): About {
 
 function outcomeText({ run, adapter, steps, trainingLoss, seconds, samplesPerSecond, metrics }: Outcome): string {
   return [
-    `${steps} steps, mean loss ${trainingLoss.toFixed(4)}, ${duration(seconds)} of training, ${samplesPerSecond.toFixed(1)} samples/s`,
+    `${steps} steps, mean loss ${trainingLoss.toFixed(4)}, ${samplesPerSecond ? `${duration(seconds)} of training, ${samplesPerSecond.toFixed(1)} samples/s` : 'all done before'}`,
     ...(metrics ? [metricsText(metrics)] : []),
     `adapter  ${adapter}`,
     `report   ${run}/report.html`,

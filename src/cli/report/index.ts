@@ -79,6 +79,7 @@ function tiles({ steps, trainingLoss, samplesPerSecond, parameters, metrics }: R
     ['training loss', numberText(trainingLoss)],
     ['steps', steps.toLocaleString('en-US')],
     ['trained numbers', (parameters.adapter + parameters.head).toLocaleString('en-US')],
-    ['samples a second', samplesPerSecond.toFixed(1)],
+    // None where a run that was done already was gone on with.
+    ...(samplesPerSecond ? [['samples a second', samplesPerSecond.toFixed(1)] as [string, string]] : []),
   ]
 }
