@@ -1,9 +1,10 @@
 import { Command, Option } from 'commander'
+import type { AnalyzeOptions } from './analyze'
 import type { DoctorOptions } from './doctor'
 import type { EvaluateOptions } from './evaluate'
 import { addCommon, addFlags, dataFlags, deviceFlags, methodFlags, runFlags, trainerFlags } from './flags'
 import type { InfoOptions } from './info'
-import { names, reader } from './kinds'
+import { names, natural, positive, reader } from './kinds'
 import type { PredictOptions } from './predict'
 import type { TrainOptions } from './train'
 import { version } from './version'
@@ -107,6 +108,44 @@ function addPredict(program: Command): void {
     .action(async (words: string[], options: PredictOptions) => (await import('./predict')).predict(words, options))
 }
 
+function addAnalyze(program: Command): void {
+  const group = program.command('analyze').summary("the paper's analysis of trained adapters")
+  const options = (command: Command, defaultFolder: string) => {
+    const heading = 'Analysis:'
+    command
+      .addOption(
+        new Option('-i <n>', 'singular vectors of the first matrix (default: the rank)').argParser(reader(positive)).helpGroup(heading),
+      )
+      .addOption(new Option('--seed <n>', 'of the random matrices beside them (default: 42)').argParser(reader(natural)).helpGroup(heading))
+      .addOption(new Option('--output <folder>', `where the report goes (default: ${defaultFolder})`).helpGroup(heading))
+    addFlags(command, 'Device:', deviceFlags)
+    return addCommon(command)
+  }
+  const conversion = group
+    .command('conversion')
+    .argument('<run>', 'folder of a run')
+    .summary('how alike the layers are in what leads from W0 to the adapter')
+    .description('Similarity φ of the conversion matrices W0⁻¹Aᵀ, W0⁻¹B and W0⁻¹BA over all pairs of layers (figure 1 of the paper).')
+    .addOption(
+      new Option('-j <n>', 'singular vectors of the second matrix (default: i)').argParser(reader(positive)).helpGroup('Analysis:'),
+    )
+    .addOption(
+      new Option('--side <side>', 'left or right singular vectors').choices(['left', 'right']).default('left').helpGroup('Analysis:'),
+    )
+  options(conversion, 'RUN/analysis')
+    .addHelpText('after', examples('analyze conversion run-lora', 'analyze conversion run-lora --side right -i 4 -j 8 --json'))
+    .action(async (run: string, given: AnalyzeOptions) => (await import('./analyze')).analyzeConversion(run, given))
+  const similarity = group
+    .command('similarity')
+    .argument('<run>', 'folder of a run, e.g. of LoRA')
+    .argument('<other>', 'folder of another on the same base, e.g. of CondLoRA')
+    .summary('how alike two adapters of one base are')
+    .description('Similarity φ of A, B and ΔW of two adapters, layer by layer (table 3 of the paper).')
+  options(similarity, 'RUN/analysis')
+    .addHelpText('after', examples('analyze similarity run-lora run-condlora'))
+    .action(async (run: string, other: string, given: AnalyzeOptions) => (await import('./analyze')).analyzeSimilarity(run, other, given))
+}
+
 /** Commander looks for a mistyped flag among the long names alone: `--epoch` is near to `--epochs`. */
 function shortNameHint(line: string): string {
   const [, typed] = /unknown option '(--[\w-]{3,})'$/.exec(line) ?? []
@@ -116,7 +155,7 @@ function shortNameHint(line: string): string {
 }
 
 /** The commands, in the order of the help: a new one is added here. */
-const commands = [addInfo, addDoctor, addTrain, addEvaluate, addPredict]
+const commands = [addInfo, addDoctor, addTrain, addEvaluate, addPredict, addAnalyze]
 
 export function createProgram(): Command {
   const program = new Command('condlora')

@@ -113,3 +113,9 @@ class Lines {
     return true
   }
 }
+
+/** Shows how many of a list are done: a bar on a terminal, elsewhere lines. */
+export function showCount(task: string, total: number, say: (line: string) => void): (done: number) => void {
+  const view = process.stderr.isTTY ? new Bar() : new Lines(say)
+  return (done) => view.task(task, done, total)
+}

@@ -11,7 +11,7 @@ export interface MetricLine {
   [key: string]: number | string
 }
 
-const own = /^(adapter|metrics\.jsonl|config\.json|report\.html|checkpoint-\d+)$/
+const own = /^(adapter|analysis|metrics\.jsonl|config\.json|report\.html|checkpoint-\d+)$/
 
 /** The folder of a run: adapter/, metrics.jsonl, config.json, report.html and the Trainer's checkpoints. */
 export class RunFolder {

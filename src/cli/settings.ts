@@ -29,6 +29,7 @@ const schema = v.strictObject({
 export async function readConfig(path: string): Promise<Settings & { about?: Partial<About> }> {
   const { files, path: name } = openFile(path)
   const json = await readJson(files, name, 1 << 20)
+  if ('model_type' in json) throw new UsageError(`${path}: this is a model's configuration, not a run's; a model is given by --model`)
   try {
     return validate(schema, json, path) as Settings & { about?: Partial<About> }
   } catch (thrown) {

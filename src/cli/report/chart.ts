@@ -12,8 +12,12 @@ const colours = ['#2f7ed8', '#e0702a', '#2aa876', '#b457c9', '#9a8a1f', '#8a8f98
 /** An SVG with one line for each series that has points; '' where none has. Text takes the page's colour. */
 export async function chart(all: Series[], lastStep: number): Promise<string> {
   const series = all.filter((s) => s.points.length)
-  if (!series.length) return ''
-  const view = new View(parse(compile(spec(series, lastStep)).spec), { renderer: 'none' })
+  return series.length ? svg(spec(series, lastStep)) : ''
+}
+
+/** Draws without a page. */
+export async function svg(spec: TopLevelSpec): Promise<string> {
+  const view = new View(parse(compile(spec).spec), { renderer: 'none' })
   try {
     return await view.toSVG()
   } finally {
@@ -64,7 +68,7 @@ const text = {
   titleFontWeight: 'normal',
 } as const
 
-const style: TopLevelSpec['config'] = {
+export const style: TopLevelSpec['config'] = {
   background: 'transparent',
   font: 'system-ui, sans-serif',
   view: { stroke: null },

@@ -25,11 +25,13 @@ export async function writeReport(run: RunFolder, { config, outcome }: ReportInp
     title: run.folder,
     tiles: tiles(outcome),
     charts: await charts(run, scores),
-    table: {
-      title: 'Evaluations',
-      head: keys.map(nameOf),
-      rows: evaluations.map((m) => keys.map((key) => numberText(m[key] as number))),
-    },
+    tables: [
+      {
+        title: 'Evaluations',
+        head: keys.map(nameOf),
+        rows: evaluations.map((m) => keys.map((key) => numberText(m[key] as number))),
+      },
+    ],
     lists: [
       { title: 'Settings', rows: Object.entries(settings).map(([key, value]) => [key, valueText(value)]) },
       { title: 'Made with', rows: Object.entries(about).map(([key, value]) => [key, valueText(value)]) },

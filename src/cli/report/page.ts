@@ -6,7 +6,7 @@ export interface Page {
   tiles: [label: string, value: string][]
   /** SVG is taken as it is. */
   charts: { title: string; svg: string }[]
-  table: { title: string; head: string[]; rows: string[][] }
+  tables: { title: string; head: string[]; rows: string[][] }[]
   lists: { title: string; rows: [key: string, value: string][] }[]
 }
 
@@ -17,7 +17,7 @@ export function escaped(text: string): string {
 }
 
 /** The whole page. Its policy lets nothing load or run but its own style sheet. */
-export function html({ title, tiles, charts, table, lists }: Page): string {
+export function html({ title, tiles, charts, tables, lists }: Page): string {
   const hash = createHash('sha256').update(style).digest('base64')
   return `<!doctype html>
 <html lang="en">
@@ -36,7 +36,7 @@ export function html({ title, tiles, charts, table, lists }: Page): string {
 <div class="charts">
 ${charts.map((c) => `<figure><figcaption>${escaped(c.title)}</figcaption>${c.svg}</figure>`).join('\n')}
 </div>
-${table.rows.length ? tableText(table) : ''}
+${tables.map(tableText).join('\n')}
 ${lists.map((list) => `<h2>${escaped(list.title)}</h2>\n<dl class="list">${pairs(list.rows)}</dl>`).join('\n')}
 </main>
 </body>
@@ -47,7 +47,8 @@ ${lists.map((list) => `<h2>${escaped(list.title)}</h2>\n<dl class="list">${pairs
 const pairs = (rows: [string, string][]) =>
   rows.map(([key, value]) => `<div><dt>${escaped(key)}</dt><dd>${escaped(value)}</dd></div>`).join('\n')
 
-function tableText({ title, head, rows }: Page['table']): string {
+function tableText({ title, head, rows }: Page['tables'][number]): string {
+  if (!rows.length) return ''
   const row = (cells: string[]) => `<tr>${cells.map((c) => `<td>${escaped(c)}</td>`).join('')}</tr>`
   const top = head.map((h) => `<th scope="col">${escaped(h)}</th>`).join('')
   return `<h2>${escaped(title)}</h2>
