@@ -12,8 +12,8 @@ declare const TEST_ROOT: string
 const blocks = [...readFileSync(join(TEST_ROOT, 'README.md'), 'utf8').matchAll(/```ts\n([\s\S]*?)```/g)].map((m) => m[1])
 const paths = { condlora: ['src/index.ts'], 'condlora/ops': ['src/ops/index.ts'], 'condlora/gpu': ['src/gpu/index.ts'] }
 
-test('the README has three blocks of code, and they type-check', () => {
-  assert.is(blocks.length, 3)
+test('the README has two blocks of TypeScript, and they type-check', () => {
+  assert.is(blocks.length, 2)
   const folder = mkdtempSync(join(TEST_ROOT, 'dist', 'readme-'))
   try {
     blocks.forEach((code, i) => writeFileSync(join(folder, `block${i}.ts`), `${code}\nexport {}\n`))
@@ -94,5 +94,5 @@ test('the example downloads, trains, saves, loads and predicts', async () => {
 })
 
 test('the autograd example prints 4x³', async () => {
-  assert.match(await run(blocks[2], () => {}), /\[ 4, 32, 108 \]/)
+  assert.match(await run(blocks[1], () => {}), /\[ 4, 32, 108 \]/)
 })
