@@ -52,7 +52,7 @@ function rawRow(cells: Map<string, Cells>, i: number, where: string, { text, tex
 const damaged = (where: string, thrown: unknown) => new Error(`${where}: this parquet file cannot be read: ${(thrown as Error).message}`)
 
 async function readMetadata({ files, path, name, size }: Source): Promise<FileMetaData> {
-  const { parquetMetadata } = await import('hyparquet')
+  const { parquetMetadata } = await import('./hyparquet')
   try {
     const length = footerLength(await files.read(path, Math.max(0, size - 12)), size)
     const footer = await files.read(path, size - length - 8)
@@ -103,7 +103,7 @@ async function readColumn(
   column: string,
   element: SchemaElement,
 ): Promise<Cells> {
-  const { parquetRead } = await import('hyparquet')
+  const { parquetRead } = await import('./hyparquet')
   const where = `${source.name}, column ${column}, rows ${row + 1} to ${row + Number(group.num_rows)}`
   if (!group.num_rows) return []
   try {
@@ -164,7 +164,7 @@ async function checkedCompressors(
 }
 
 async function unpacker(codec: ColumnMetaData['codec']): Promise<(input: Uint8Array, size: number) => Uint8Array> {
-  const { compressors, decompressZstd } = await import('hyparquet-compressors')
+  const { compressors, decompressZstd } = await import('./compressors')
   if (codec === 'ZSTD') return (input, size) => decompressZstd(input, new Uint8Array(size)) // as large as the file says, no more
   const found = compressors[codec]
   if (!found) throw new Error(`it is packed with ${codec}, which is not supported; write it with SNAPPY or ZSTD`)
