@@ -14,6 +14,7 @@ export interface Dataset {
   readonly columns: Columns
 }
 
+/** How `loadDataset` understands labels, and whether it keeps the rows. */
 export interface LoadOptions extends LabelOptions {
   /**
    * Rows are read when they are needed, not kept: for files larger than memory. Without labelNames or regression the

@@ -5,6 +5,7 @@ import { NumpyRandom } from './numpy_random'
 import type { ReadOptions, Row } from './read'
 import { openSource, type Source } from './source'
 
+/** Which task of GLUE `loadDataset('glue', …)` reads, from where, and in which split. */
 export interface GlueOptions {
   task: GlueName
   /**

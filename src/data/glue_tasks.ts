@@ -1,5 +1,6 @@
 import type { Columns } from './rows'
 
+/** GLUE's nine tasks with training data, as `datasets` names them. */
 export type GlueName = 'cola' | 'sst2' | 'mrpc' | 'stsb' | 'qqp' | 'mnli' | 'qnli' | 'rte' | 'wnli'
 
 /** The columns of a task in the TSV files of the classic download, where they differ from the parquet files'. */
@@ -10,6 +11,7 @@ export interface GlueTsv {
   header?: readonly string[]
 }
 
+/** What a task of GLUE asks for: its columns, classes and metrics. */
 export interface GlueTask {
   /** In the parquet files of nyu-mll/glue. */
   columns: Columns

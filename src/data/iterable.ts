@@ -4,6 +4,7 @@ import { type ReadOptions, type Row, rawRows, toRow } from './read'
 import type { Columns } from './rows'
 import type { Source } from './source'
 
+/** How a streamed data set is shuffled: through a buffer, as `datasets` does. */
 export interface ShuffleOptions {
   /** Default 0. */
   seed?: number
@@ -45,6 +46,7 @@ export class IterableDataset {
     return this.shuffling ? drawn(rows, epochRandom(this.shuffling.seed, epoch), this.shuffling.bufferSize) : rows
   }
 
+  /** The first pass, in its order. */
   [Symbol.asyncIterator](): AsyncGenerator<Row> {
     return this.stream()
   }

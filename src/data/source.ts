@@ -1,5 +1,6 @@
 import { type Files, openFile } from '../io'
 
+/** How rows are written in a file; `json` is `jsonl` under the name that `datasets` gives it, `auto` goes by the ending of the name. */
 export type DataFormat = 'csv' | 'tsv' | 'jsonl' | 'json' | 'parquet' | 'auto'
 
 /** A file by its path, or inside some Files (in a page: dropped files). */

@@ -7,6 +7,7 @@ import { allSubjects, type Subject } from './subjects'
 /** Largest relative error that counts as right: f32 against float64. */
 export const tolerance = 1e-5
 
+/** What was found of one form of one kernel. */
 export interface KernelResult {
   /** File and form, e.g. `softmax.wgsl LANES=1 … BACKWARD=true`. */
   name: string
@@ -20,6 +21,7 @@ export interface KernelResult {
   skipped?: string
 }
 
+/** Which kernels `doctor` checks. */
 export interface DoctorOptions {
   /** Default: every form of every kernel. */
   subjects?: Subject[]

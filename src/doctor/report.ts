@@ -3,14 +3,17 @@ import type { Device } from '../gpu'
 import { type DoctorOptions, doctor, type KernelResult } from './doctor'
 import { allSubjects, presentSubjects } from './subjects'
 
+/** How much `doctorReport` checks and what it says besides. */
 export interface DoctorReportOptions {
   /** Only what this device would run: the kernels that it was asked for, else those that ops take on its kind. Default false. */
   short?: boolean
   /** More lines about the machine, e.g. the release of its system. */
   system?: Record<string, string>
+  /** Called after each kernel. */
   progress?: DoctorOptions['progress']
 }
 
+/** What `condlora doctor --json` prints. */
 export interface DoctorJson {
   ok: boolean
   versions: Record<string, string>

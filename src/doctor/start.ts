@@ -16,6 +16,7 @@ export class WrongKernelError extends Error {
   }
 }
 
+/** How a run's start is checked. */
 export interface StartOptions {
   /** Keeps what was found right, for each adapter, driver and version: `doctor.json`, e.g. in `userCache()`. */
   cache?: Files

@@ -31,6 +31,7 @@ export interface Dispatch {
   flops?: number
 }
 
+/** The limits of WebGPU that kernels and memory are fitted to, by WebGPU's names; sizes in bytes. */
 export interface DeviceLimits {
   maxStorageBufferBindingSize: number
   maxBufferSize: number
@@ -159,6 +160,7 @@ export class Device {
     return { recording, result }
   }
 
+  /** The recording that is being made; null while commands run at once. */
   get recording(): Recording | null {
     return this.#recording
   }
@@ -234,6 +236,7 @@ export class Device {
     this.gpu.destroy()
   }
 
+  /** For `using`: destroys the device. */
   [Symbol.dispose](): void {
     this.destroy()
   }

@@ -16,6 +16,7 @@ export class Storage {
   ) {}
 }
 
+/** What a device holds now. */
 export interface MemoryStats {
   /** Bytes and buffers in use now (weights, live tensors, arenas of recordings). */
   liveBytes: number

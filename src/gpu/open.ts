@@ -2,6 +2,7 @@ import { Device, type DeviceLimits } from './device'
 import { asError } from './errors'
 import { adapterToggles, keepAlive, noAdapterHint, platformGpu } from './platform.node'
 
+/** Which adapter `openDevice` takes, and what it may use of it. */
 export interface OpenDeviceOptions {
   /** Run on the processor where there is no GPU; on Linux x64 Node brings SwiftShader for it. Default false: an error. */
   software?: boolean

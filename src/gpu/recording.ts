@@ -57,6 +57,7 @@ export class Recording {
     readonly device: Device,
   ) {}
 
+  /** Appends a command; `device.record` calls it for each op. */
   add(command: Command): void {
     this.commands.push(command)
   }
@@ -77,6 +78,7 @@ export class Recording {
     return storage.home === this && !storage.buffer && !this.#placed.has(storage)
   }
 
+  /** Plans the memory and makes the commands ready; `device.record` calls it. `keep` outlives each replay. */
   async finish(keep: Storage[]): Promise<void> {
     this.#bindPlaced()
     this.#allocate(keep)
@@ -137,6 +139,7 @@ export class Recording {
     return this.#launches
   }
 
+  /** Dispatches of one replay. */
   get launches(): number {
     return this.#launches.length
   }
@@ -160,6 +163,7 @@ export class Recording {
     this.#launches = []
   }
 
+  /** For `using`: gives the memory back. */
   [Symbol.dispose](): void {
     this.dispose()
   }

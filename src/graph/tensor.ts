@@ -118,6 +118,7 @@ export class Tensor {
     this.device.free(this.storage)
   }
 
+  /** For `using`: frees the tensor's memory. */
   [Symbol.dispose](): void {
     this.dispose()
   }

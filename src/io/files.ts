@@ -2,6 +2,7 @@
 export interface Files {
   /** What messages call it. */
   readonly name: string
+  /** Paths of all files below. */
   list(): Promise<string[]>
   /** Bytes, or undefined where there is no such file. */
   size(path: string): Promise<number | undefined>

@@ -2,6 +2,7 @@ import { isFolder, openFolder } from './folder.node'
 import { hubFolder } from './hub_platform.node'
 import { folderOf, type Repository } from './hub_types'
 
+/** A repository of the hub of which something is kept. */
 export interface CachedRepository {
   /** As on the hub: `owner/name`. */
   repository: string

@@ -59,6 +59,7 @@ export class Random {
     return Math.floor(this.float() * n)
   }
 
+  /** Uniform numbers in [low, high), f32. */
   uniform(length: number, low: number, high: number): Float32Array {
     return Float32Array.from({ length }, () => low + (high - low) * this.float())
   }

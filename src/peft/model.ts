@@ -90,6 +90,7 @@ export class PeftModel {
   }
 }
 
+/** A PeftModel that is called as a function too: `await peft({ inputIds, attentionMask })` gives logits [B, numLabels], f32. */
 export type CallablePeftModel = CallableModel<PeftModel>
 
 export function countParameters(base: ModelForSequenceClassification, method: Method, trained: number): ParameterCounts {

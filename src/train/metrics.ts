@@ -1,5 +1,6 @@
 import type { EncoderConfig } from '../models/config'
 
+/** Numbers by transformers' names in camelCase: `evalLoss`, `evalAccuracy`, … */
 export type Metrics = Record<string, number>
 
 /** Mean loss per example and the task's metrics from logits [rows, numLabels]: scikit-learn's and scipy's definitions. */

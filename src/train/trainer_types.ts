@@ -6,6 +6,7 @@ import type { TrainingArguments } from './arguments'
 import type { BeginEvent } from './forecast'
 import type { Metrics } from './metrics'
 
+/** What a Trainer trains, on what, and how. */
 export interface TrainerOptions {
   model: CallablePeftModel
   /** transformers' name for the tokenizer. */
@@ -25,6 +26,7 @@ export interface TrainerOptions {
   notice?: (text: string) => void
 }
 
+/** Every `loggingSteps` steps. */
 export interface LogEvent {
   step: number
   totalSteps: number
@@ -45,6 +47,7 @@ export interface StepEvent {
   totalSteps: number
 }
 
+/** What takes time besides training: `done` of `total` batches. */
 export interface ProgressEvent {
   /** What is done now besides training. */
   task: 'features' | 'evaluate'
@@ -52,6 +55,7 @@ export interface ProgressEvent {
   total: number
 }
 
+/** The device was lost and `reopen` gave another: training goes on. */
 export interface RecoverEvent {
   /** Why the old device was given up. */
   error: Error
@@ -61,6 +65,7 @@ export interface RecoverEvent {
   from: string
 }
 
+/** What `trainer.on(name, listener)` hears of, by name. */
 export interface TrainerEvents {
   begin: BeginEvent
   step: StepEvent
@@ -71,6 +76,7 @@ export interface TrainerEvents {
   recover: RecoverEvent
 }
 
+/** What `trainer.train()` resolves to. */
 export interface TrainOutput {
   globalStep: number
   /** Mean over all steps, those before a resume included. */
@@ -80,6 +86,7 @@ export interface TrainOutput {
   trainSamplesPerSecond: number
 }
 
+/** How one call of `trainer.train()` stops and where it begins. */
 export interface TrainOptions {
   /**
    * Finishes the step, writes a checkpoint (where there is an outputDir) and rejects with the signal's reason. An evaluation that it
