@@ -47,7 +47,8 @@ export class Pieces implements Part {
 
   /** @throws NotKept at once where all of it cannot have room */
   async append(from: number) {
-    for (const { start } of await this.#list()) if (start >= from) await this.#folder.remove?.(String(start))
+    // Also what a page left that was closed in the middle of a write.
+    for (const path of await this.#folder.list().catch(() => [])) if (!(Number(path) < from)) await this.#folder.remove?.(path)
     const missing = this.#entry.size - from
     const short = await room(missing)
     if (short) throw new NotKept(short)

@@ -14,6 +14,7 @@ class PageCache implements HubStore {
   readonly name = "this page's storage"
   readonly #folder: string
   readonly #records: Records
+  readonly #told = new Set<string>()
 
   constructor(
     readonly repo: Repository,
@@ -72,7 +73,9 @@ class PageCache implements HubStore {
     } catch (thrown) {
       if (!(thrown instanceof NotKept)) throw thrown
       await part.remove().catch(() => {})
-      notice(`${name} is not kept in ${this.name}: ${thrown.message}. It is read from the hub in ranges, anew each time`)
+      if (!this.#told.has(thrown.message))
+        notice(`${name} is not kept in ${this.name}: ${thrown.message}. It is read from the hub in ranges, anew each time`)
+      this.#told.add(thrown.message)
       return (start?: number, end?: number) => readRange(client, url, name, entry.size, start, end)
     }
   }

@@ -32,7 +32,8 @@ async function withHubPage(body: (stand: Stand) => Promise<void>): Promise<void>
       body({
         server,
         page,
-        read: (path, options = {}) => page.evaluate(readInside, { path, options, endpoint: server.url, pace: quick }),
+        read: (path, options = {}) =>
+          page.evaluate(readInside, { path, options, endpoint: server.url, pace: { ...quick, silenceMs: 20_000 } }),
         downloads: () => server.seen.splice(0).flatMap(({ host, range }) => (host === 'cdn' ? [range ?? ''] : [])),
       }),
     )

@@ -5,9 +5,12 @@ import { serve } from './server'
 
 declare const TEST_ROOT: string
 
+/** An empty page, and test/page/inside below /inside/. */
+export const serveInside = () => serve({ '/inside/': join(TEST_ROOT, 'dist/test/page/inside'), '/': join(TEST_ROOT, 'test/page/empty') })
+
 /** An empty page, in a browser of its own, with a module of test/page/inside loaded. */
 export async function withPage(module: string, body: (page: Page) => Promise<void>): Promise<void> {
-  const server = await serve({ '/inside/': join(TEST_ROOT, 'dist/test/page/inside'), '/': join(TEST_ROOT, 'test/page/empty') })
+  const server = await serveInside()
   const browser = await launchChromium()
   try {
     const page = await browser.newPage()

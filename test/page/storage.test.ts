@@ -1,6 +1,11 @@
 // Folders of the browser's own file system, of a user, and dropped files.
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { chromium } from 'playwright-core'
 import { assert, test } from '../harness'
-import { withPage } from './inside'
+import { chromiumOptions } from './chromium'
+import { serveInside, withPage } from './inside'
 
 test('a folder: made by the first write, lists, reads ranges, writes streams, leaves no temporary files', () =>
   withPage('io', async (page) => {
@@ -169,3 +174,48 @@ test('a dropped folder of the disk: read as it lies there', () =>
     assert.ok(seen.list.includes('model.safetensors'))
     assert.is(seen.start, '{')
   }))
+
+test('a browser that crashes in the middle of a write: the old file stays, of a new one there is nothing', async () => {
+  const profile = mkdtempSync(join(tmpdir(), 'condlora-profile-'))
+  const server = await serveInside()
+  const open = async () => {
+    const context = await chromium.launchPersistentContext(profile, await chromiumOptions())
+    const page = await context.newPage()
+    await page.goto(server.url)
+    await page.addScriptTag({ type: 'module', url: '/inside/io.js' })
+    return { context, page }
+  }
+  try {
+    const { context, page } = await open()
+    const sent = await page.evaluate(async () => {
+      const files = io.openFolder('folder')
+      await files.write('old', new Uint8Array(100_000).fill(1))
+      let sent = 0
+      const endless = async function* () {
+        for (;;) {
+          yield new Uint8Array(100_000).fill(2)
+          sent++
+          await new Promise((resolve) => setTimeout(resolve, 1))
+        }
+      }
+      for (const name of ['old', 'new']) files.write(name, endless()).catch(() => {})
+      while (sent < 20) await new Promise((resolve) => setTimeout(resolve, 5))
+      return sent
+    })
+    assert.ok(sent >= 20)
+    const gone = new Promise((resolve) => context.once('close', resolve))
+    await (await context.newCDPSession(page)).send('Browser.crash').catch(() => {})
+    await gone
+    const again = await open()
+    const seen = await again.page.evaluate(async () => {
+      const files = io.openFolder('folder')
+      const old = await files.read('old')
+      return { old: old.length, right: old.every((b) => b === 1), new: await files.size('new') }
+    })
+    assert.equal(seen, { old: 100_000, right: true, new: undefined })
+    await again.context.close()
+  } finally {
+    await server.close()
+    rmSync(profile, { recursive: true, force: true })
+  }
+})
