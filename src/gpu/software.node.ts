@@ -1,9 +1,7 @@
-import { existsSync } from 'node:fs'
-import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
-import { createRequire } from 'node:module'
-import { constants, homedir, tmpdir } from 'node:os'
+import { readFile, writeFile } from 'node:fs/promises'
+import { constants } from 'node:os'
 import { basename, dirname, join } from 'node:path'
-import { brotliDecompressSync } from 'node:zlib'
+import { isLinuxX64, unpackOnce } from './chromium.node'
 
 const help =
   'Linux: install a Vulkan driver (Debian: apt install mesa-vulkan-drivers libvulkan1); macOS 12+ and Windows 10+: update the GPU driver.'
@@ -42,47 +40,12 @@ export function vulkanIsMissing(): boolean {
 }
 
 async function unpacked(): Promise<string> {
-  if (process.platform !== 'linux' || process.arch !== 'x64')
+  if (!isLinuxX64)
     throw new Error(`openDevice: the software adapter exists for Linux x64 only (this is ${process.platform} ${process.arch}). ${help}`)
-  const { archive, version } = await findPackage()
-  const cache = process.env.XDG_CACHE_HOME ?? (homedir() !== '/' ? join(homedir(), '.cache') : tmpdir())
-  const folder = join(cache, 'condlora', `swiftshader-${version}`)
-  if (existsSync(join(folder, 'libvulkan.so.1'))) return folder
-  await mkdir(dirname(folder), { recursive: true })
-  const temporary = await mkdtemp(`${folder}.`)
-  for (const [name, bytes] of untar(brotliDecompressSync(await readFile(archive)))) await writeFile(join(temporary, basename(name)), bytes)
-  const icd = join(temporary, 'vk_swiftshader_icd.json')
-  const json = JSON.parse(await readFile(icd, 'utf8'))
-  json.ICD.library_path = join(folder, basename(json.ICD.library_path))
-  await writeFile(icd, JSON.stringify(json))
-  // Whoever is second throws its copy away.
-  await rename(temporary, folder).catch(() => rm(temporary, { recursive: true, force: true }))
-  return folder
-}
-
-async function findPackage(): Promise<{ archive: string; version: string }> {
-  let entry: string
-  try {
-    entry = createRequire(import.meta.url).resolve('@sparticuz/chromium')
-  } catch {
-    throw new Error(
-      `openDevice: the software adapter needs the package @sparticuz/chromium 147.0.0: npm install @sparticuz/chromium@147.0.0. ${help}`,
-    )
-  }
-  let folder = dirname(entry)
-  while (!existsSync(join(folder, 'bin', 'swiftshader.tar.br')) && dirname(folder) !== folder) folder = dirname(folder)
-  const { version } = JSON.parse(await readFile(join(folder, 'package.json'), 'utf8'))
-  return { archive: join(folder, 'bin', 'swiftshader.tar.br'), version }
-}
-
-/** Plain files of a tar archive. */
-function* untar(bytes: Buffer): Generator<[string, Buffer]> {
-  for (let at = 0; at + 512 <= bytes.length; ) {
-    const text = (from: number, to: number) => bytes.toString('latin1', at + from, at + to).replace(/\0.*$/s, '')
-    const name = text(0, 100)
-    if (!name) return
-    const size = Number.parseInt(text(124, 136).trim() || '0', 8)
-    if (text(156, 157) === '0' || text(156, 157) === '') yield [name, bytes.subarray(at + 512, at + 512 + size)]
-    at += 512 + Math.ceil(size / 512) * 512
-  }
+  return unpackOnce('openDevice: the software adapter', 'swiftshader', ['swiftshader.tar.br'], async (folder, final) => {
+    const icd = join(folder, 'vk_swiftshader_icd.json')
+    const json = JSON.parse(await readFile(icd, 'utf8'))
+    json.ICD.library_path = join(final, basename(json.ICD.library_path))
+    await writeFile(icd, JSON.stringify(json))
+  })
 }
