@@ -138,6 +138,26 @@ async function tests() {
   const test = { ...node, sourcemap: 'linked', define: { TEST_ROOT: JSON.stringify(process.cwd()) } }
   await build({ ...test, entryPoints, outdir: 'dist/test', outbase: 'test' })
   await build({ ...test, stdin: suite([...bad, 'test/ops/scale.test.ts']), outfile: 'dist/test/node/bad/suite.js' })
+  await browserTests(bad)
+}
+
+/** The same tests for browsers: a module for each file, what they share once, and the page that runs one of them. */
+async function browserTests(bad) {
+  const shared = files('test', '.test.ts').filter((f) => !/^test\/(node|page)\//.test(f.replaceAll('\\', '/')))
+  const modules = [...shared, ...bad, ...files('test/page/bad', '.ts')]
+  const outdir = 'dist/test-browser'
+  rmSync(outdir, { recursive: true, force: true })
+  await build({
+    ...common,
+    platform: 'browser',
+    plugins: [aboutBuild, browserFiles, browserHub],
+    entryPoints: Object.fromEntries([...modules, 'test/page/tests.ts'].map((f) => [f.replace(/^test\/(page\/(?=tests))?|\.ts$/g, ''), f])),
+    outdir,
+    splitting: true,
+    sourcemap: 'linked',
+  })
+  const html = '<!doctype html><html lang="en"><meta charset="utf-8"><title>condlora tests</title><script type="module" src="tests.js"></script></html>'
+  writeFileSync(`${outdir}/index.html`, html)
 }
 
 /**
