@@ -60,8 +60,8 @@ async function watch(page: Page, entries: Entry[]): Promise<{ ended: Promise<str
   page.on('framenavigated', (frame) => {
     if (frame === page.mainFrame() && ++navigations > 1) stop(`the page left for ${frame.url()}`)
   })
+  // Chromium warns of every error of the GPU that no error scope and no listener caught.
   page.on('console', (message) => {
-    // Chromium warns of every error of the GPU that no error scope and no listener caught.
     const wrong = ['error', 'warning'].includes(message.type()) && !message.text().includes('powerPreference')
     if (wrong) entries.push({ event: 'crashed', error: `console ${message.type()}: ${message.text()}` })
   })
