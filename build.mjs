@@ -144,7 +144,7 @@ async function tests() {
 /** The same tests for browsers: a module for each file, what they share once, and the page that runs one of them. */
 async function browserTests(bad) {
   const shared = files('test', '.test.ts').filter((f) => !/^test\/(node|page)\//.test(f.replaceAll('\\', '/')))
-  const modules = [...shared, ...bad, ...files('test/page/bad', '.ts')]
+  const modules = [...shared, ...bad, ...files('test/page/bad', '.ts'), ...files('test/page/inside', '.ts')]
   const outdir = 'dist/test-browser'
   rmSync(outdir, { recursive: true, force: true })
   await build({
@@ -156,8 +156,9 @@ async function browserTests(bad) {
     splitting: true,
     sourcemap: 'linked',
   })
-  const html = '<!doctype html><html lang="en"><meta charset="utf-8"><title>condlora tests</title><script type="module" src="tests.js"></script></html>'
-  writeFileSync(`${outdir}/index.html`, html)
+  const html = (script) => `<!doctype html><html lang="en"><meta charset="utf-8"><title>condlora tests</title>${script}</html>`
+  writeFileSync(`${outdir}/index.html`, html('<script type="module" src="tests.js"></script>'))
+  writeFileSync(`${outdir}/blank.html`, html(''))
 }
 
 /**

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import type { Browser, Page } from 'playwright-core'
 import { type Entry, type FileResult, judge, parseEntries } from '../records'
 import { launchChromium } from './chromium'
-import { serve } from './server'
+import { type StaticServer, serve } from './server'
 
 declare const TEST_ROOT: string
 
@@ -20,11 +20,7 @@ export interface RunOptions {
 /** Runs one file of dist/test-browser, e.g. `ops/gelu.test.js`, and counts what really finished. */
 export async function runInChromium(file: string, options: RunOptions = {}): Promise<FileResult> {
   const { limitMs = fileLimit, worker = false, during } = options
-  const server = await serve({
-    '/': join(TEST_ROOT, 'dist/test-browser'),
-    '/files/fixtures/': join(TEST_ROOT, 'test/fixtures'),
-    '/files/models/': join(TEST_ROOT, 'models'),
-  })
+  const server = await serveTests()
   const entries: Entry[] = []
   let browser: Browser | undefined
   let timer: ReturnType<typeof setTimeout> | undefined
@@ -46,6 +42,29 @@ export async function runInChromium(file: string, options: RunOptions = {}): Pro
   await browser?.close()
   await server.close()
   return judge(entries, end)
+}
+
+/** What `name` of a module of dist/test-browser returns when a page calls it. */
+export async function inPage<T>(file: string, name: string): Promise<T> {
+  const server = await serveTests()
+  const browser = await launchChromium()
+  try {
+    const page = await browser.newPage()
+    await page.exposeFunction('condloraRecord', () => {})
+    await page.goto(`${server.url}/blank.html?${new URLSearchParams(settings())}`)
+    return await page.evaluate(async ([path, method]) => (await import(path))[method](), [`/${file}`, name])
+  } finally {
+    await browser.close()
+    await server.close()
+  }
+}
+
+function serveTests(): Promise<StaticServer> {
+  return serve({
+    '/': join(TEST_ROOT, 'dist/test-browser'),
+    '/files/fixtures/': join(TEST_ROOT, 'test/fixtures'),
+    '/files/models/': join(TEST_ROOT, 'models'),
+  })
 }
 
 /** Gathers what the page says. `ended` resolves with the reason why it ended, '' where all was well. */
