@@ -175,6 +175,27 @@ async function tests() {
   await pageLibrary('dist/test/library')
   await build({ ...browser, entryPoints: files('test/page/inside', '.ts'), outdir: 'dist/test/page/inside', splitting: true })
   await build({ ...test, stdin: suite([...bad, 'test/ops/scale.test.ts']), outfile: 'dist/test/node/bad/suite.js' })
+  await browserTests(bad)
+}
+
+/** The same tests for browsers: a module for each file, what they share once, and the page that runs one of them. */
+async function browserTests(bad) {
+  const shared = files('test', '.test.ts').filter((f) => !/^test\/(node|page)\//.test(f.replaceAll('\\', '/')))
+  const modules = [...shared, ...bad, ...files('test/page/bad', '.ts'), ...files('test/page/inside', '.ts')]
+  const outdir = 'dist/test-browser'
+  rmSync(outdir, { recursive: true, force: true })
+  await build({
+    ...common,
+    platform: 'browser',
+    plugins: [aboutBuild, browserFiles, browserHub],
+    entryPoints: Object.fromEntries([...modules, 'test/page/tests.ts'].map((f) => [f.replace(/^test\/(page\/(?=tests))?|\.ts$/g, ''), f])),
+    outdir,
+    splitting: true,
+    sourcemap: 'linked',
+  })
+  const html = (script) => `<!doctype html><html lang="en"><meta charset="utf-8"><title>condlora tests</title>${script}</html>`
+  writeFileSync(`${outdir}/index.html`, html('<script type="module" src="tests.js"></script>'))
+  writeFileSync(`${outdir}/blank.html`, html(''))
 }
 
 /**

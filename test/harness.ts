@@ -10,6 +10,8 @@ import { readFixture, record, settings } from './platform.node'
 const tests = suite('')
 let registered = 0
 let failures: Error[] = []
+let seeds: number[] = []
+let atWork = false
 let inProcess: (() => Promise<void>)[] | undefined
 
 export function test(name: string, body: () => unknown, { timeoutMs = 120_000 } = {}): void {
@@ -17,6 +19,8 @@ export function test(name: string, body: () => unknown, { timeoutMs = 120_000 } 
   record({ event: 'registered', name })
   const run = async () => {
     failures = []
+    seeds = []
+    atWork = true
     let error: Error | undefined
     const start = performance.now()
     try {
@@ -25,12 +29,13 @@ export function test(name: string, body: () => unknown, { timeoutMs = 120_000 } 
     } catch (thrown) {
       error = toError(thrown)
     }
+    atWork = false
     record({
       event: 'finished',
       name,
       ok: !error,
       ms: Math.round(performance.now() - start),
-      error: error && `${error.message}\n${error.stack ?? ''}`,
+      error: error && [error.message, error.stack ?? '', ...(seeds.length ? [`seed ${seeds.join(', ')}`] : [])].join('\n'),
     })
     if (error) throw error
   }
@@ -72,13 +77,23 @@ let shared: Promise<Device> | undefined
 /** The file's device: software where there is no GPU, capped as the leg says. Options make one of its own. */
 export function openTestDevice(options?: OpenDeviceOptions): Promise<Device> {
   const open = async () => {
-    const device = await openDevice({ software: true, log: () => {}, ...settings(), ...options, onError: (e) => failures.push(e) })
+    const device = await openDevice({ software: true, log: () => {}, ...settings(), ...options, onError: heard })
+    // Tests destroy devices; a device that is lost otherwise is the driver's crash.
+    void device.gpu.lost.then(({ reason, message }) => {
+      if (reason !== 'destroyed') record({ event: 'crashed', error: `the device was lost: ${message}` })
+    })
     record({ event: 'adapter', name: device.adapterName, device: options ? undefined : describe(device) })
     return device
   }
   if (options) return open()
   shared ??= open()
   return shared
+}
+
+/** An error of the GPU belongs to the test at work; between tests, to the file. */
+function heard(error: Error): void {
+  if (atWork) failures.push(error)
+  else record({ event: 'crashed', error: `between tests: ${error.message}` })
 }
 
 function describe({ features, limits }: Device): string {
@@ -96,9 +111,9 @@ export function takeGpuErrors(): Error[] {
 /** A file of test/fixtures or models. */
 export const fixture = readFixture
 
-/** Seeded random numbers; the seed is printed, CONDLORA_SEED sets it. */
+/** Seeded random numbers; a test that fails says its seed, CONDLORA_SEED sets it. */
 export function rng(seed = settings().seed ?? Math.floor(Math.random() * 2 ** 31)) {
-  console.log(`    seed ${seed}`)
+  seeds.push(seed)
   let state = seed >>> 0
   const next = () => {
     state = (state + 0x6d2b79f5) >>> 0

@@ -1,6 +1,6 @@
 /** What the harness reports while a test file runs. */
 export interface Entry {
-  event: 'registered' | 'finished' | 'crashed' | 'adapter'
+  event: 'registered' | 'finished' | 'crashed' | 'adapter' | 'ended'
   name?: string
   ok?: boolean
   ms?: number

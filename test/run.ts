@@ -1,47 +1,62 @@
-// `node dist/test/run.js [part of a name …]`: runs the test files and prints the adapter and the totals.
+// `node dist/test/run.js [--node | --browser] [part of a name …]`: runs the test files, in Node and in Chromium unless one
+// is asked for; prints each leg's adapter and totals, and the sum last.
 // CONDLORA_TEST_ADAPTER=NAME: fails on any adapter but this one; `swiftshader` is taken even where there is a GPU.
 import { readdirSync } from 'node:fs'
-import { dirname, join, relative } from 'node:path'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { loadSoftwareAdapter } from '../src/gpu/software.node'
 import { runFile } from './driver'
-import { adapterProblem } from './records'
+import { type Job, type LegResult, runLeg, shareOfBoth } from './leg'
+import { runInChromium } from './page/suite'
 
 const root = dirname(fileURLToPath(import.meta.url))
 
-async function main(filters: string[]): Promise<void> {
-  const all = readdirSync(root, { recursive: true })
-    .map(String)
-    .filter((f) => f.endsWith('.test.js'))
-  const files = all.filter((f) => !filters.length || filters.some((x) => f.includes(x))).sort()
+/** Files that Chromium runs in a worker as well: pages train there. */
+const inWorkerToo = ['train/trainer.test.js']
+
+async function main(args: string[]): Promise<void> {
+  const filters = args.filter((arg) => !arg.startsWith('--'))
+  const unknown = args.find((arg) => arg.startsWith('--') && !['--node', '--browser'].includes(arg))
+  if (unknown) throw new Error(`${unknown}: there are --node and --browser`)
+  const both = args.includes('--node') === args.includes('--browser')
+  const files = readdirSync(root, { recursive: true })
+    .map((file) => String(file).replaceAll('\\', '/'))
+    .filter((file) => file.endsWith('.test.js') && (!filters.length || filters.some((part) => file.includes(part))))
+    .sort()
   const wanted = process.env.CONDLORA_TEST_ADAPTER
   if (wanted === 'swiftshader') await useSwiftShader()
-  const adapters = new Map<string, string>()
-  let passed = 0
-  let failed = 0
-  for (const file of files) {
-    const start = performance.now()
-    const result = await runFile(join(root, file))
-    passed += result.passed
-    failed += result.failed
-    for (const [name, device] of result.adapters) {
-      if (device && !adapters.get(name)) console.log(`adapter: ${name}; ${device}`)
-      adapters.set(name, adapters.get(name) || device)
-    }
-    console.log(
-      `${result.failed ? 'FAIL' : 'ok  '} ${relative('.', file).padEnd(40)} ${String(result.passed).padStart(3)} passed  ${((performance.now() - start) / 1000).toFixed(1)} s`,
-    )
-    for (const problem of result.problems) console.log(`     ${problem.split('\n').join('\n     ')}`)
+  const legs: LegResult[] = []
+  if (both || args.includes('--node')) legs.push(await runLeg('Node', nodeJobs(files), wanted))
+  if (both || args.includes('--browser')) legs.push(await runLeg('Chromium', browserJobs(files), wanted))
+  let [passed, failed] = [0, 0]
+  for (const leg of legs) {
+    passed += leg.passed
+    failed += leg.failed
   }
-  for (const [name, device] of adapters) if (!device) console.log(`adapter: ${name}`)
-  const problem = adapterProblem(wanted, [...adapters.keys()])
-  if (problem) {
-    failed++
-    console.log(`FAIL ${problem}`)
+  if (both && !filters.length) {
+    const { text, enough } = shareOfBoth(legs[0].tests, legs[1].tests)
+    console.log(`${enough ? '' : 'FAIL '}${text}${enough ? '' : ': wanted four fifths'}`)
+    if (!enough) failed++
   }
   if (passed + failed === 0) failed = 1
   console.log(`${passed} passed, ${failed} failed`)
   process.exitCode = failed ? 1 : 0
+}
+
+const nodeJob = (file: string): Job => ({ file, run: () => runFile(join(root, file)) })
+
+function nodeJobs(files: string[]): Job[] {
+  return files.filter((file) => !file.startsWith('page/')).map(nodeJob)
+}
+
+/** What runs in Chromium, and what drives Chromium from Node. */
+function browserJobs(files: string[]): Job[] {
+  const shared = files.filter((file) => !/^(node|page)\//.test(file))
+  const pages = shared.map((file) => ({ file, run: () => runInChromium(file) }))
+  const workers = inWorkerToo
+    .filter((file) => shared.includes(file))
+    .map((file) => ({ file, name: `${file} in a worker`, run: () => runInChromium(file, { worker: true }) }))
+  return [...pages, ...workers, ...files.filter((file) => file.startsWith('page/')).map(nodeJob)]
 }
 
 /** The test files inherit the choice of driver: a Vulkan loader of the machine's own looks nowhere else. */

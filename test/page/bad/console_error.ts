@@ -1,0 +1,3 @@
+import { test } from '../../harness'
+
+test('x', () => console.error('something is wrong'))
