@@ -1,6 +1,6 @@
-// Builds with esbuild: `node build.mjs` the library and the command, `test` the tests, `cli` the command, `demo` what `npm start` runs, `gpu` bundles for a bare GPU machine, `scripts` what is run by hand.
+// Builds with esbuild: `node build.mjs` the library and the command, `test` the tests, `cli` the command, `demo` what `npm start` runs, `gpu` bundles for a bare GPU machine, `scripts` what is run by hand, `bench` the benchmarks.
 import { execFileSync } from 'node:child_process'
-import { cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { build } from 'esbuild'
@@ -233,6 +233,54 @@ async function scripts() {
     await build({ ...node, entryPoints: [`scripts/${name}/run.ts`], outfile: `dist/scripts/${name}.js` })
 }
 
+/** Installs what bench/package-lock.json says, once. */
+function installRivals() {
+  const [wanted, got] = ['bench/package-lock.json', 'bench/node_modules/.package-lock.json'].map(
+    (f) => existsSync(f) && statSync(f).mtimeMs,
+  )
+  if (got >= wanted) return
+  console.log('bench: installing the rivals (bench/package.json)')
+  execFileSync('npm', ['ci', '--ignore-scripts', '--omit=optional', '--no-audit', '--no-fund'], {
+    cwd: 'bench',
+    stdio: 'inherit',
+    shell: process.platform === 'win32',
+  })
+}
+
+// gpu.js brings an old `webgpu` along: the bundles lie in dist/, from where our own is found. onnxruntime-web must stay
+// beside its WebAssembly.
+const rivals = {
+  name: 'rivals',
+  setup: (b) => {
+    const missing = !existsSync('bench/node_modules')
+    b.onResolve({ filter: /^(@jax-js|@tensorflow|gpu\.js|protobufjs|gl$)/ }, ({ path }) =>
+      missing || path === 'gl' ? { path, external: true } : null,
+    )
+    b.onResolve({ filter: /^onnxruntime-web(\/webgpu)?$/ }, ({ path }) => {
+      const kind = path.endsWith('webgpu') ? 'webgpu.bundle' : 'node'
+      const file = resolve(`bench/node_modules/onnxruntime-web/dist/ort.${kind}.min.mjs`)
+      return { path: existsSync(file) ? pathToFileURL(file).href : path, external: true }
+    })
+  },
+}
+
+/** The benchmarks, with the rivals where they are installed. */
+async function bench() {
+  const { dependencies, optionalDependencies } = JSON.parse(readFileSync('package.json', 'utf8'))
+  rmSync('dist/bench', { recursive: true, force: true })
+  await build({
+    ...common,
+    platform: 'node',
+    plugins: [aboutBuild, rivals],
+    external: Object.keys({ ...dependencies, ...optionalDependencies }),
+    entryPoints: ['bench/run.ts', 'bench/worker.ts'],
+    outdir: 'dist/bench',
+    splitting: true,
+    // CommonJS packages inside want `require`.
+    banner: { js: "import { createRequire as requireFrom } from 'node:module'\nconst require = requireFrom(import.meta.url)" },
+  })
+}
+
 const modes = {
   library: async () => {
     await library()
@@ -242,11 +290,16 @@ const modes = {
   demo,
   test: async () => {
     await cli()
+    await bench()
     await tests()
   },
   cli,
   gpu,
   scripts,
+  bench: async () => {
+    installRivals()
+    await bench()
+  },
 }
 if (!modes[mode]) {
   console.error(`build.mjs: unknown mode ${mode}; there are ${Object.keys(modes).join(', ')}`)
