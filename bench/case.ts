@@ -52,6 +52,8 @@ export type Maker<K extends Kind> = (work: WorkOf<K>) => Job | Promise<Job>
 export interface Participant {
   version: string
   jobs: { [K in Kind]?: Maker<K> }
+  /** Why there are no others. */
+  cannot?: { [K in Kind]?: string }
   /** Resolves when the device has done all that was handed to it. */
   finish(): Promise<unknown>
 }

@@ -32,6 +32,7 @@ export class Player {
   version = ''
   adapter = ''
   software = false
+  cannot: Hello['cannot'] = {}
   /** Why it cannot take part. */
   trouble = ''
   readonly alone = new Map<string, Alone>()
@@ -62,6 +63,8 @@ export class Player {
 
   async play(row: Case, plan: Plan): Promise<Outcome> {
     if (this.trouble) return { status: 'failed', message: this.trouble }
+    const reason = this.cannot[row.work.kind]
+    if (reason !== undefined) return { status: 'failed', message: reason }
     const seconds = this.#predict(row)
     if (seconds > this.options.limit) return { status: 'left out', seconds }
     const { outcome } = row.alone ? await this.#runAlone(row, plan) : await this.#run(row, plan)
@@ -117,8 +120,7 @@ export class Player {
 
   async #spawn(): Promise<Process> {
     const process = new Process(this.name, this.options.adapter)
-    const { version, adapter, software } = await process.hello()
-    Object.assign(this, { version, adapter, software })
+    Object.assign(this, await process.hello())
     return process
   }
 }

@@ -60,6 +60,15 @@ async function main(): Promise<void> {
   const effort = quick ? { budgetMs: 400, most: 5 } : { budgetMs: 2000, most: 9 }
   const start = Date.now()
   const players = [ours, ...rivalsWanted()].map((name) => new Player(name, { adapter: values.adapter, wrong: values.wrong, limit, effort }))
+  try {
+    await play(players, start)
+  } finally {
+    for (const player of players) player.end()
+  }
+}
+
+async function play(players: Player[], start: number): Promise<void> {
+  const { quick } = values
   for (const player of players) await player.begin()
   const [own, ...others] = players
   if (own.trouble) throw new Error(own.trouble)

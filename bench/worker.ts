@@ -1,6 +1,6 @@
 // One participant in a process of its own: opens it, then runs the rows that the parent asks for, one at a time.
 import { adapterToggles, platformGpu } from '../src/gpu/platform.node'
-import { type Participant, rowKey } from './case'
+import { type Kind, type Participant, rowKey } from './case'
 import { casesOf, type Plan, tinyCases } from './cases'
 import { type Effort, measure, messageOf, type Outcome } from './measure'
 import { meter, opened } from './meter'
@@ -11,6 +11,8 @@ export interface Hello {
   /** `WebAssembly` where no GPU is used. */
   adapter: string
   software: boolean
+  /** Kinds of work that it does not do, and why. */
+  cannot: { [K in Kind]?: string }
 }
 
 export interface Request {
@@ -43,7 +45,9 @@ async function start(name: string, adapter: string | undefined): Promise<Partici
   const participant = await open({ software: true, adapter })
   if (gpu && !opened.device) await participant.finish().catch(() => {})
   const software = !gpu || /software/.test(opened.adapter)
-  send({ hello: { version: participant.version, adapter: gpu ? opened.adapter : 'WebAssembly', software } })
+  send({
+    hello: { version: participant.version, adapter: gpu ? opened.adapter : 'WebAssembly', software, cannot: participant.cannot ?? {} },
+  })
   return participant
 }
 

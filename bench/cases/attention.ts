@@ -38,7 +38,7 @@ function attention(batch: number, length: number, heads: number, d: number): Cas
     amount: flops / 1e9,
     flops,
     error: ([o]) => distance(o, reference(work)),
-    limit: 1e-3,
+    limit: 1e-4,
   }
 }
 

@@ -55,7 +55,7 @@ function conversion(layers: number, n: number, r: number, backward: boolean): Ca
     amount: flops / 1e9,
     flops,
     error: (got) => Math.max(...reference(work).map((wanted, i) => distance(got[i], wanted))),
-    limit: 1e-3,
+    limit: 1e-4,
   }
 }
 

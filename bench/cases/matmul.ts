@@ -44,7 +44,7 @@ export function matmul(group: string, name: string, sizes: Partial<Matmul> & { m
     amount: flops / 1e9,
     flops,
     error: ([c]) => error(work, c),
-    limit: 1e-3,
+    limit: 1e-4,
   }
 }
 

@@ -56,7 +56,7 @@ function rowCase(kind: Rows['kind'], rows: number, columns: number): Case<Rows> 
     amount: (8 * rows * columns) / 1e9,
     flops: 10 * rows * columns,
     error: ([y]) => distance(y, reference(work)),
-    limit: 1e-3,
+    limit: 1e-4,
   }
 }
 

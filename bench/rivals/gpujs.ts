@@ -9,9 +9,6 @@ import { layerNormEps } from '../model'
 /** gpu.js in its `webgpu` mode: kernels written by hand in its JavaScript, one output element a thread. */
 export async function open(): Promise<Participant> {
   const gpu = new GPU({ mode: 'webgpu' })
-  const refuse = (why: string) => () => {
-    throw new Error(`gpu.js has ${why}`)
-  }
   return {
     version: '2.24.1',
     finish: () => opened.device?.queue.onSubmittedWorkDone() ?? Promise.resolve(),
@@ -21,9 +18,11 @@ export async function open(): Promise<Participant> {
       layernorm: (work) => rows(gpu, work),
       gelu: (work) => rows(gpu, work),
       attention: (work) => heads(gpu, work),
-      conversion: refuse('no operators; a product over the layers would be the matmul row again'),
-      forward: refuse('no operators: a model would have to be written kernel by kernel'),
-      train: refuse('no automatic differentiation, no operators and no optimizer'),
+    },
+    cannot: {
+      conversion: 'no operators; a product over the layers would be the matmul row again',
+      forward: 'no operators: a model would have to be written kernel by kernel',
+      train: 'no automatic differentiation, no operators, no optimizer',
     },
   }
 }

@@ -83,7 +83,8 @@ function conversion(work: WorkOf<'conversion'>): Job {
       [w, array(dA, [layers, r, n]), array(dB, [layers, n, r])],
     )
   return repeated(
-    (w, a, b) => [np.matmul(a, np.matrixTranspose(w.ref)), np.matmul(w, np.matrixTranspose(b))],
+    // Without the leading 1 jax-js 0.1.25 gives [r, layers, n].
+    (w, a, b) => [np.matmul(a.reshape([1, r, n]), np.matrixTranspose(w.ref)), np.matmul(w, np.matrixTranspose(b))],
     [w, array(thetaA, [r, n]), array(thetaB, [r, n])],
   )
 }

@@ -31,10 +31,8 @@ export async function open(provider: Provider): Promise<Participant> {
       gelu: (work) => rows(work, run),
       attention: (work) => heads(work, run),
       forward: (work) => forward(work, provider),
-      train: () => {
-        throw new Error(`onnxruntime-web ${ort.env.versions.web} does not train: it exports no TrainingSession`)
-      },
     },
+    cannot: { train: `onnxruntime-web ${ort.env.versions.web} does not train: it exports no TrainingSession` },
   }
 }
 
