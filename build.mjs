@@ -281,6 +281,33 @@ async function bench() {
   })
 }
 
+/** The benchmark page: bench.html beside its scripts, with the rivals where they are installed. */
+async function benchPage(outdir = 'dist/page') {
+  await build({
+    ...browser,
+    plugins: [...browser.plugins, shortKernels, rivalsOrReason],
+    entryPoints: { bench: 'src/app/bench/main.ts', 'bench-worker': 'src/app/bench/worker.ts' },
+    outdir,
+    splitting: true,
+    minify: true,
+    chunkNames: 'bench-[name]-[hash]',
+  })
+  for (const file of ['bench.html', 'bench.css']) cpSync(`src/app/bench/${file}`, `${outdir}/${file}`)
+}
+
+// A page that was built without the rivals says so.
+const rivalsOrReason = {
+  name: 'rivals-or-reason',
+  setup: (b) => {
+    if (existsSync('bench/node_modules')) return
+    console.log('bench-page: built without the rivals: npm run bench installs them')
+    b.onResolve({ filter: /rivals\/(jax|tfjs)$/ }, () => ({ path: 'absent', namespace: 'absent' }))
+    b.onLoad({ filter: /./, namespace: 'absent' }, () => ({
+      contents: "export const open = () => { throw new Error('this page was built without it') }",
+    }))
+  },
+}
+
 const modes = {
   library: async () => {
     await library()
@@ -291,11 +318,16 @@ const modes = {
   test: async () => {
     await cli()
     await bench()
+    await benchPage('dist/bench-page')
     await tests()
   },
   cli,
   gpu,
   scripts,
+  'bench-page': async () => {
+    installRivals()
+    await benchPage()
+  },
   bench: async () => {
     installRivals()
     await bench()

@@ -58,6 +58,9 @@ export interface Participant {
   finish(): Promise<unknown>
 }
 
+/** The participant that all others are held against. */
+export const ours = 'condlora'
+
 /** How a row is called everywhere. */
 export const rowKey = ({ group, name }: { group: string; name: string }) => `${group}: ${name}`
 

@@ -1,5 +1,5 @@
 import type { OpenDeviceOptions } from '../src/gpu'
-import type { Participant } from './case'
+import { ours, type Participant } from './case'
 
 export interface Entry {
   open(options: OpenDeviceOptions): Promise<Participant>
@@ -21,5 +21,4 @@ export const participants: Record<string, Entry> = {
   'ort wasm': { gpu: false, open: async () => (await import('./rivals/ort')).open('wasm') },
 }
 
-export const ours = 'condlora'
 export const rivalNames = Object.keys(participants).filter((name) => name !== ours)

@@ -7,6 +7,7 @@ import type { Plan } from './cases'
 import { squares } from './cases/matmul'
 import type { Effort, Outcome } from './measure'
 import { participants } from './participants'
+import { Speed } from './speed'
 import type { Hello, Reply, Request } from './worker'
 
 /** Of a row in a process of its own. */
@@ -36,8 +37,7 @@ export class Player {
   /** Why it cannot take part. */
   trouble = ''
   readonly alone = new Map<string, Alone>()
-  /** Operations a second that its products reached. */
-  readonly #rates: number[] = []
+  readonly #speed = new Speed()
   #process: Process | null = null
 
   constructor(
@@ -58,33 +58,23 @@ export class Player {
   async calibrate(plan: Plan): Promise<void> {
     if (this.trouble) return
     const { outcome } = await this.#run(squares[0], plan)
-    if (outcome.status === 'ok') this.#learn(squares[0], outcome)
+    this.#speed.learn(squares[0], outcome)
   }
 
   async play(row: Case, plan: Plan): Promise<Outcome> {
     if (this.trouble) return { status: 'failed', message: this.trouble }
     const reason = this.cannot[row.work.kind]
     if (reason !== undefined) return { status: 'failed', message: reason }
-    const seconds = this.#predict(row)
+    const seconds = this.#speed.predict(row)
     if (seconds > this.options.limit) return { status: 'left out', seconds }
     const { outcome } = row.alone ? await this.#runAlone(row, plan) : await this.#run(row, plan)
-    if (outcome.status === 'ok' && row.work.kind === 'matmul') this.#learn(row, outcome)
+    this.#speed.learn(row, outcome)
     return outcome
   }
 
   end(): void {
     this.#process?.kill()
     this.#process = null
-  }
-
-  /** Seconds of a first call, from the middle of the rates so far. */
-  #predict({ flops }: Case): number {
-    const rates = [...this.#rates].sort((a, b) => a - b)
-    return rates.length ? flops / rates[rates.length >> 1] : 0
-  }
-
-  #learn({ flops }: Case, outcome: Outcome): void {
-    if (outcome.status === 'ok' && flops > 1e7) this.#rates.push(flops / (outcome.measured.ms / 1000))
   }
 
   async #run(row: Case, plan: Plan): Promise<{ outcome: Outcome }> {

@@ -1,7 +1,6 @@
 // The report's rows, as they are written to JSON.
-import type { Case } from './case'
+import { type Case, ours } from './case'
 import { figure, type Measured, type Outcome } from './measure'
-import { ours } from './participants'
 import type { Alone } from './player'
 
 export interface Row {

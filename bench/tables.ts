@@ -1,5 +1,5 @@
 // The report as text.
-import { ours } from './participants'
+import { ours } from './case'
 import { best, type Report, type Row, ratio } from './report'
 
 export function printHead({ adapter, versions, machine, adapters, quick }: Report): void {
