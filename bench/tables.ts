@@ -20,7 +20,7 @@ export function printGroup(rows: Row[], report: Report): void {
   table(rows, report)
   if (rows.some((row) => row.cpu)) {
     console.log(better === 'higher' ? 'the same per processor-second over all threads' : 'the same in processor time')
-    table(rows.map(byProcessor), report)
+    table(rows.map(byProcessor), { ...report, rows: report.rows.map(byProcessor) })
   }
   for (const [text, names] of remarks(rows))
     console.log(`  ${text} (${names.length === rows.length && rows.length > 1 ? 'all rows' : names.join('; ')})`)
@@ -48,7 +48,7 @@ function table(rows: Row[], report: Report): void {
   const others = Object.keys(report.adapters).filter((who) => who !== ours && rows.some((row) => who in row.rivals || who in row.notes))
   const roofline = (row: Row) => {
     const top = report.rows.find((r) => r.group === 'roofline' && r.unit === row.unit && r.group !== row.group)?.ours
-    return top && row.ours !== null && row.spread ? `${((100 * row.ours) / top).toFixed(0)} %` : ''
+    return top && row.ours !== null ? `${((100 * row.ours) / top).toFixed(0)} %` : ''
   }
   const shares = rows.map(roofline)
   const ratioTo = (among: (who: string) => boolean) => (row: Row) => {

@@ -1,4 +1,5 @@
 // One participant in a process of its own: opens it, then runs the rows that the parent asks for, one at a time.
+import { describe } from '../src/gpu/open'
 import { adapterToggles, platformGpu } from '../src/gpu/platform.node'
 import { type Kind, type Participant, rowKey } from './case'
 import { casesOf, type Plan, tinyCases } from './cases'
@@ -43,7 +44,8 @@ async function start(name: string, adapter: string | undefined): Promise<Partici
   const { gpu, open } = participants[name]
   if (gpu) await provideGpu(adapter)
   const participant = await open({ software: true, adapter })
-  if (gpu && !opened.device) await participant.finish().catch(() => {})
+  // Some open their device with their first work.
+  if (gpu) opened.adapter ||= describe((await navigator.gpu.requestAdapter()) as GPUAdapter)
   const software = !gpu || /software/.test(opened.adapter)
   send({
     hello: { version: participant.version, adapter: gpu ? opened.adapter : 'WebAssembly', software, cannot: participant.cannot ?? {} },
