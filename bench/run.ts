@@ -1,4 +1,4 @@
-// `npm run bench -- [--quick] [--json FILE] [--only GROUP,…] [--rivals a,b | none] [--adapter NAME] [--limit SECONDS]`
+// `npm run bench -- [--quick] [--json FILE] [--only GROUP,…] [--rows TEXT] [--rivals a,b | none] [--adapter NAME] [--limit SECONDS]`
 
 import { version, webgpuVersion } from 'condlora:build'
 import { renameSync, writeFileSync } from 'node:fs'
@@ -16,6 +16,7 @@ const usage = `npm run bench -- [options]
   --quick           a few rows of each kind, under three minutes on two cores
   --json FILE       write the rows as JSON too
   --only GROUPS     only these groups of rows, separated by commas
+  --rows TEXT       of these only the rows whose name contains this
   --rivals NAMES    only these rivals, or none: ${rivalNames.join(', ')}
   --adapter NAME    the adapter whose name contains this
   --limit SECONDS   leave out rows whose first call is predicted to take longer (20; --quick: 3)
@@ -26,6 +27,7 @@ const { values } = parseArgs({
     quick: { type: 'boolean', default: false },
     json: { type: 'string' },
     only: { type: 'string' },
+    rows: { type: 'string', default: '' },
     rivals: { type: 'string' },
     adapter: { type: 'string' },
     limit: { type: 'string' },
@@ -43,6 +45,12 @@ function rivalsWanted(): string[] {
 }
 
 function rowsWanted(plan: Plan): Case[] {
+  const rows = inGroups(plan).filter((row) => row.name.includes(values.rows))
+  if (!rows.length) throw new Error(`--rows: no row's name contains ${JSON.stringify(values.rows)}`)
+  return rows
+}
+
+function inGroups(plan: Plan): Case[] {
   const all = casesOf(plan)
   if (values.only === undefined) return all
   const groups = values.only.split(',')
@@ -94,25 +102,36 @@ async function play(players: Player[], start: number): Promise<void> {
   for (const player of players) await player.calibrate(plan)
   const rows = rowsWanted(plan)
   for (const group of new Set(rows.map((row) => row.group))) {
-    const found: Row[] = []
+    const first = report.rows.length
     for (const row of rows.filter((r) => r.group === group)) {
-      const outcomes: Record<string, Outcome> = {}
-      for (const player of row.ownOnly ? [own] : players) outcomes[player.name] = await player.play(row, plan)
-      found.push(reportRow(row, outcomes))
-      if (row.alone) found.push(...derivedRows(row, outcomes, (name) => players.find((p) => p.name === name)?.alone.get(row.name)))
+      tellProgress(`${group}: ${row.name}`)
+      report.rows.push(...(await playRow(row, players, plan)))
+      // After each row: who stops a long run keeps what it has found.
+      if (values.json !== undefined) writeJson(values.json, { ...report, seconds: (Date.now() - start) / 1000 })
     }
-    report.rows.push(...found)
+    tellProgress('')
+    const found = report.rows.slice(first)
     for (const part of new Set(found.map((row) => row.group)))
       printGroup(
         found.filter((row) => row.group === part),
         report,
       )
   }
-  for (const player of players) player.end()
-  console.log(
-    `load average ${report.machine.load.toFixed(2)} at start, ${loadavg()[0].toFixed(2)} at end; ${((Date.now() - start) / 1000).toFixed(0)} s`,
-  )
-  if (values.json !== undefined) writeJson(values.json, { ...report, seconds: (Date.now() - start) / 1000 })
+  const seconds = ((Date.now() - start) / 1000).toFixed(0)
+  console.log(`load average ${report.machine.load.toFixed(2)} at start, ${loadavg()[0].toFixed(2)} at end; ${seconds} s`)
+}
+
+/** All participants take their turn on a row. */
+async function playRow(row: Case, players: Player[], plan: Plan): Promise<Row[]> {
+  const outcomes: Record<string, Outcome> = {}
+  for (const player of row.ownOnly ? players.slice(0, 1) : players) outcomes[player.name] = await player.play(row, plan)
+  const alone = (name: string) => players.find((p) => p.name === name)?.alone.get(row.name)
+  return [reportRow(row, outcomes), ...(row.alone ? derivedRows(row, outcomes, alone) : [])]
+}
+
+/** On a terminal: what is being measured. */
+function tellProgress(text: string): void {
+  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`)
 }
 
 function writeJson(file: string, report: object): void {

@@ -65,6 +65,8 @@ async function answer(participant: Participant, { key, plan, effort, wrong }: Re
 }
 
 const [name, adapter] = process.argv.slice(2)
+// Whoever asked is gone.
+process.on('disconnect', () => process.exit())
 process.on('uncaughtException', (thrown) => {
   send({ failed: messageOf(thrown) })
   setTimeout(() => process.exit(1), 50)
