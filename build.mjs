@@ -1,6 +1,6 @@
-// Builds with esbuild: `node build.mjs` the library and the command, `test` the tests, `cli` the command, `demo` what `npm start` runs, `gpu` bundles for a bare GPU machine, `scripts` what is run by hand.
+// Builds with esbuild: `node build.mjs` the library and the command, `test` the tests, `cli` the command, `demo` what `npm start` runs, `gpu` bundles for a bare GPU machine, `scripts` what is run by hand, `bench` the benchmarks.
 import { execFileSync } from 'node:child_process'
-import { cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { build } from 'esbuild'
@@ -254,6 +254,90 @@ async function scripts() {
     await build({ ...node, entryPoints: [`scripts/${name}/run.ts`], outfile: `dist/scripts/${name}.js` })
 }
 
+/** Installs what bench/package-lock.json says, once. */
+function installRivals() {
+  const [wanted, got] = ['bench/package-lock.json', 'bench/node_modules/.package-lock.json'].map(
+    (f) => existsSync(f) && statSync(f).mtimeMs,
+  )
+  if (got >= wanted) return
+  console.log('bench: installing the rivals (bench/package.json)')
+  const ci = ['ci', '--ignore-scripts', '--omit=optional', '--no-audit', '--no-fund']
+  try {
+    execFileSync('npm', ci, { cwd: 'bench', stdio: 'inherit', shell: process.platform === 'win32' })
+  } catch {
+    console.error('bench: the rivals could not be installed: they are reported as missing')
+  }
+}
+
+const installed = (name) => existsSync(`bench/node_modules/${name}/package.json`)
+
+// gpu.js brings an old `webgpu` along: the bundles lie in dist/, from where our own is found. onnxruntime-web must stay
+// beside its WebAssembly.
+const rivals = {
+  name: 'rivals',
+  setup: (b) => {
+    b.onResolve({ filter: /^(@jax-js\/|@tensorflow\/|gpu\.js$|protobufjs$|gl$)/ }, ({ path }) => {
+      const [name] = /^(@[^/]+\/)?[^/]+/.exec(path)
+      return installed(name) ? null : { path, external: true }
+    })
+    b.onResolve({ filter: /^onnxruntime-web(\/webgpu)?$/ }, ({ path }) => {
+      const kind = path.endsWith('webgpu') ? 'webgpu.bundle' : 'node'
+      const file = resolve(`bench/node_modules/onnxruntime-web/dist/ort.${kind}.min.mjs`)
+      return { path: existsSync(file) ? pathToFileURL(file).href : path, external: true }
+    })
+  },
+}
+
+/** The benchmarks, with the rivals where they are installed. */
+async function bench() {
+  rmSync('dist/bench', { recursive: true, force: true })
+  await build({
+    ...common,
+    platform: 'node',
+    plugins: [aboutBuild, rivals],
+    // All else is inside: it runs on a machine that has Node and `webgpu` alone.
+    external: ['webgpu', '@sparticuz/chromium'],
+    entryPoints: ['bench/run.ts', 'bench/worker.ts'],
+    outdir: 'dist/bench',
+    splitting: true,
+    // CommonJS packages inside want `require`.
+    banner: { js: "import { createRequire as requireFrom } from 'node:module'\nconst require = requireFrom(import.meta.url)" },
+  })
+}
+
+/** The benchmark page: bench.html beside its scripts, with the rivals where they are installed. */
+async function benchPage(outdir = 'dist/page') {
+  await build({
+    ...browser,
+    plugins: [...browser.plugins, shortKernels, rivalsOrReason],
+    entryPoints: { bench: 'src/app/bench/main.ts', 'bench-worker': 'src/app/bench/worker.ts' },
+    outdir,
+    splitting: true,
+    minify: true,
+    chunkNames: 'bench-[name]-[hash]',
+  })
+  for (const file of ['bench.html', 'bench.css']) cpSync(`src/app/bench/${file}`, `${outdir}/${file}`)
+}
+
+// A page that was built without the rivals says so.
+const rivalsOrReason = {
+  name: 'rivals-or-reason',
+  setup: (b) => {
+    const missing = [
+      ['@jax-js/jax', 'jax'],
+      ['@tensorflow/tfjs-core', 'tfjs'],
+    ]
+      .filter(([name]) => !installed(name))
+      .map(([, file]) => file)
+    if (!missing.length) return
+    console.log(`the benchmark page is built without ${missing.join(' and ')}: npm run bench installs them`)
+    b.onResolve({ filter: new RegExp(`rivals/(${missing.join('|')})$`) }, () => ({ path: 'absent', namespace: 'absent' }))
+    b.onLoad({ filter: /./, namespace: 'absent' }, () => ({
+      contents: "export const open = () => { throw new Error('this page was built without it') }",
+    }))
+  },
+}
+
 const modes = {
   library: async () => {
     await library()
@@ -263,11 +347,21 @@ const modes = {
   demo,
   test: async () => {
     await cli()
+    await bench()
+    await benchPage('dist/bench-page')
     await tests()
   },
   cli,
   gpu,
   scripts,
+  'bench-page': async () => {
+    installRivals()
+    await benchPage()
+  },
+  bench: async () => {
+    installRivals()
+    await bench()
+  },
 }
 if (!modes[mode]) {
   console.error(`build.mjs: unknown mode ${mode}; there are ${Object.keys(modes).join(', ')}`)
