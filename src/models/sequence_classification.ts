@@ -22,6 +22,8 @@ export interface SequenceClassifier {
 export interface ClassificationHead {
   /** Layers trained and saved with an adapter, by module path. */
   readonly trained: Linear[]
+  /** All of its linear layers. */
+  readonly linears: Linear[]
   /** Every tensor by checkpoint name. */
   readonly tensors: Map<string, Tensor>
   /** Module names for PEFT's modules_to_save. */
@@ -33,6 +35,7 @@ export interface ClassificationHead {
 /** RobertaClassificationHead: dropout, dense, tanh, dropout, out_proj. */
 class RobertaHead implements ClassificationHead {
   readonly trained: Linear[]
+  readonly linears: Linear[]
   readonly tensors: Map<string, Tensor>
   readonly modulesToSave = ['classifier']
 
@@ -42,7 +45,8 @@ class RobertaHead implements ClassificationHead {
   ) {
     const { hiddenSize: h, numLabels } = config
     this.trained = [newLinear(device, 'classifier.dense', h, h), newLinear(device, 'classifier.out_proj', numLabels, h)]
-    this.tensors = tensorsOf(this.trained)
+    this.linears = this.trained
+    this.tensors = tensorsOf(this.linears)
   }
 
   forward(first: Tensor, pass: Pass): Tensor {
@@ -55,6 +59,7 @@ class RobertaHead implements ClassificationHead {
 /** BERT: pooler (dense, tanh), dropout, classifier. The pooler is pretrained; PEFT trains the classifier alone. */
 class BertHead implements ClassificationHead {
   readonly trained: Linear[]
+  readonly linears: Linear[]
   readonly tensors: Map<string, Tensor>
   readonly modulesToSave = ['classifier']
   readonly #pooler: Linear
@@ -66,7 +71,8 @@ class BertHead implements ClassificationHead {
     const { hiddenSize: h, numLabels } = config
     this.#pooler = newLinear(device, 'bert.pooler.dense', h, h)
     this.trained = [newLinear(device, 'classifier', numLabels, h)]
-    this.tensors = tensorsOf([this.#pooler, ...this.trained])
+    this.linears = [this.#pooler, ...this.trained]
+    this.tensors = tensorsOf(this.linears)
   }
 
   forward(first: Tensor, pass: Pass): Tensor {

@@ -2,6 +2,7 @@ import { type Files, type HubOptions, openSource } from '../io'
 import { callable } from '../models/auto'
 import type { EncoderConfig } from '../models/config'
 import { metaModel } from '../models/meta'
+import { linearsOf, modulesOf } from '../models/modules'
 import type { ModelForSequenceClassification } from '../models/sequence_classification'
 import type { ParameterSpec } from '../nn/parameters'
 import { readAdapterConfig, readAdapterTensors } from './adapter_file'
@@ -53,7 +54,7 @@ export function trainableParameters(model: EncoderConfig, config: PeftConfig): P
 
 function createMethod(model: ModelForSequenceClassification, config: ResolvedPeftConfig, seed: number): Method {
   if (config.peftType === 'HEAD') return headOnly
-  const targets = findTargets(model.encoder.linears(), config)
+  const targets = findTargets(linearsOf(model), modulesOf(model), config)
   return config.peftType === 'LORA' ? new Lora(config, targets, seed) : new CondLora(config, targets, seed)
 }
 

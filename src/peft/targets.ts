@@ -1,58 +1,120 @@
+import type { Module } from '../models/modules'
 import type { Linear } from '../nn/linear'
-import type { ResolvedPeftConfig } from './config'
+import { pythonRegex } from './python_regex'
 
-/** A layer to adapt, with its rank and scale. */
-export interface Target {
-  layer: Linear
+/** The keys of a configuration that say what is adapted, and at which rank and scale. */
+export interface TargetConfig {
+  targetModules?: string | string[] | null
+  excludeModules?: string | string[] | null
+  layersToTransform?: number | number[] | null
+  layersPattern?: string | string[] | null
+  modulesToSave?: string[] | null
+  taskType?: 'SEQ_CLS' | null
+  r?: number
+  loraAlpha?: number
+  useRslora?: boolean
+  rankPattern?: Record<string, number>
+  alphaPattern?: Record<string, number>
+}
+
+export interface Match {
+  name: string
   r: number
   /** loraAlpha / r, or / √r. */
   scaling: number
 }
 
+/** A layer to adapt, with its rank and scale. */
+export interface Target extends Omit<Match, 'name'> {
+  layer: Linear
+}
+
+/** What PEFT trains whole for classification, whatever the model calls its head. */
+const heads = ['classifier', 'score']
+
+/** Modules trained and saved whole. */
+export const savedModules = ({ modulesToSave, taskType }: TargetConfig) => [
+  ...new Set([...(modulesToSave ?? []), ...(taskType ? heads : [])]),
+]
+
 /**
- * The layers that `targetModules` names, as PEFT matches them: a name equals a module path or ends it after a dot; a
- * string is a regular expression for the whole path.
- * @throws Error where a name matches no linear layer
+ * The modules that PEFT would adapt, in the model's order. A list's name equals a path or ends it after a dot; a string is
+ * a regular expression of Python for the whole path; excludeModules and modulesToSave win.
+ * @throws Error where nothing matches, where something matches that is no linear layer, and where keys contradict
  */
-export function findTargets(layers: Linear[], config: ResolvedPeftConfig): Target[] {
-  return matching(layers, config.targetModules).map((layer) => {
-    const r = byPattern(config.rankPattern, layer.name) ?? config.r
-    const alpha = byPattern(config.alphaPattern, layer.name) ?? config.loraAlpha
-    return { layer, r, scaling: alpha / (config.useRslora ? Math.sqrt(r) : r) }
+export function matchTargets(modules: readonly Module[], config: TargetConfig): Match[] {
+  const { targetModules: targets, layersToTransform, layersPattern } = config
+  if (!targets) throw new Error('targetModules: wanted names, a regular expression or "all-linear", got none')
+  if (typeof targets === 'string')
+    for (const [key, value] of Object.entries({ layersToTransform, layersPattern }))
+      if (value !== undefined && value !== null) throw new Error(`${key} cannot be used when targetModules is a string`)
+  if (layersPattern?.length && (layersToTransform === undefined || layersToTransform === null))
+    throw new Error('layersPattern: layersToTransform must be given too')
+  const wanted = wants(modules, config)
+  const left = leftOut(config)
+  const found = modules.filter(({ name }) => !left(name) && wanted(name))
+  if (!found.length) throw new Error(`targetModules: ${JSON.stringify(targets)} matches no linear layer; ${candidates(modules)}`)
+  const other = found.find(({ kind }) => kind !== 'linear' && kind !== 'conv1d')
+  if (other) throw new Error(`targetModules: ${other.name} is no linear layer; ${candidates(modules)}`)
+  const [rankOf, alphaOf] = [byPattern('rankPattern', config.rankPattern), byPattern('alphaPattern', config.alphaPattern)]
+  return found.map(({ name }) => {
+    const r = rankOf(name) ?? config.r ?? 8
+    const alpha = alphaOf(name) ?? config.loraAlpha ?? 8
+    return { name, r, scaling: alpha / (config.useRslora ? Math.sqrt(r) : r) }
   })
 }
 
-function matching(layers: Linear[], targets: string | string[]): Linear[] {
-  if (targets === 'all-linear') return layers
+/** The layers of a model that `matchTargets` finds. */
+export function findTargets(linears: Linear[], modules: readonly Module[], config: TargetConfig): Target[] {
+  const byName = new Map(linears.map((layer) => [layer.name, layer]))
+  return matchTargets(modules, config).map(({ name, ...rest }) => ({ layer: byName.get(name) as Linear, ...rest }))
+}
+
+function leftOut({ excludeModules: excluded, ...config }: TargetConfig): (name: string) => boolean {
+  const saved = savedModules(config).map((m) => pythonRegex(`(^|.*\\.)${m}($|\\..*)`, 'modulesToSave'))
+  const byName =
+    typeof excluded === 'string' && excluded
+      ? pythonRegex(excluded, 'excludeModules').fullmatch
+      : (name: string) => Array.isArray(excluded) && excluded.some((e) => endsWith(name, e))
+  return (name) => byName(name) || saved.some((expression) => expression.match(name) !== null)
+}
+
+function wants(modules: readonly Module[], config: TargetConfig): (name: string) => boolean {
+  const targets = config.targetModules as string | string[]
   if (typeof targets === 'string') {
-    const whole = regularExpression(targets)
-    const found = layers.filter((l) => whole.test(l.name))
-    if (!found.length) throw noMatch(targets, layers)
-    return found
+    if (targets.toLowerCase() !== 'all-linear') return pythonRegex(targets, 'targetModules').fullmatch
+    const linear = modules.filter(({ name, kind }) => /^(linear|conv1d)$/.test(kind) && !(config.taskType && heads.includes(name)))
+    const names = new Set(linear.map(({ name }) => name))
+    return (name) => names.has(name)
   }
-  if (!targets.length) throw noMatch('(an empty list)', layers)
-  const matches = (name: string, target: string) => name === target || name.endsWith(`.${target}`)
-  for (const target of targets) if (!layers.some((l) => matches(l.name, target))) throw noMatch(target, layers)
-  return layers.filter((l) => targets.some((t) => matches(l.name, t)))
+  const inLayers = layerFilter(config)
+  return (name) => targets.includes(name) || (targets.some((t) => name.endsWith(`.${t}`)) && inLayers(name))
 }
 
-function noMatch(target: string, layers: Linear[]): Error {
-  const roles = [...new Set(layers.map((l) => roleOf(l.name)))]
-  return new Error(`targetModules: ${JSON.stringify(target)} matches no linear layer; each layer of this model has ${roles.join(', ')}`)
-}
-
-/** Python's named groups are written otherwise; what else JavaScript lacks is refused. */
-function regularExpression(pattern: string): RegExp {
-  try {
-    return new RegExp(`^(?:${pattern.replaceAll('(?P<', '(?<')})$`, 'u')
-  } catch (thrown) {
-    throw new Error(`targetModules: ${JSON.stringify(pattern)} is not a regular expression here: ${(thrown as Error).message}`)
+/** layersToTransform: by the first number in a path, or the first behind one of layersPattern. */
+function layerFilter({ layersToTransform, layersPattern }: TargetConfig): (name: string) => boolean {
+  const layers = typeof layersToTransform === 'number' ? [layersToTransform] : (layersToTransform ?? [])
+  if (!layers.length) return () => true
+  const patterns = typeof layersPattern === 'string' && layersPattern ? [layersPattern] : [...(layersPattern ?? [])]
+  const sources = patterns.length ? patterns.map((p) => `(?:^|.*?\\.)${p}\\.(?P<idx>\\d+)\\.`) : ['.*?\\.[^.]*\\.(?P<idx>\\d+)\\.']
+  const expressions = sources.map((source) => pythonRegex(source, 'layersPattern'))
+  return (name) => {
+    const found = expressions.map((e) => e.match(name)).find((m) => m)
+    return found !== undefined && layers.includes(Number(found?.groups?.idx))
   }
 }
 
-/** PEFT: the first key that ends the path after a dot, or is it, as a regular expression. */
-function byPattern(patterns: Record<string, number>, name: string): number | undefined {
-  return Object.entries(patterns).find(([key]) => new RegExp(`^(?:.*\\.)?(?:${key.replaceAll('(?P<', '(?<')})$`).test(name))?.[1]
+/** PEFT: the value of the first key that ends the path after a dot, or is it, as a regular expression. */
+function byPattern(what: string, patterns: Record<string, number> = {}): (name: string) => number | undefined {
+  const all = Object.entries(patterns).map(([key, value]) => ({ expression: pythonRegex(`(.*\\.)?(${key})$`, what), value }))
+  return (name) => all.find(({ expression }) => expression.match(name))?.value
+}
+
+const endsWith = (name: string, end: string) => name === end || name.endsWith(`.${end}`)
+
+function candidates(modules: readonly Module[]): string {
+  const roles = new Set(modules.filter(({ kind }) => kind === 'linear').map(({ name }) => roleOf(name)))
+  return `the linear layers of this model are ${[...roles].join(', ')}`
 }
 
 /** The path of a module inside its layer: `attention.self.query` of `roberta.encoder.layer.3.attention.self.query`. */

@@ -78,7 +78,7 @@ test('what fails only on the GPU leaves nothing half-written either', () =>
   inFolder(async (cwd) => {
     const target = await condlora([...trainArgs, '--target-modules', 'queri', '--output', 'run', '--quiet'], { cwd })
     assert.is(target.code, 1)
-    assert.match(target.err, /^condlora: targetModules: "queri" matches no linear layer; .*query.*\n$/)
+    assert.match(target.err, /^condlora: targetModules: \["queri"\] matches no linear layer; .*query.*\n$/)
     const memory = await condlora([...trainArgs, '--memory-limit', '100kB', '--output', 'deep/run', '--quiet'], { cwd })
     assert.is(memory.code, 1)
     assert.match(memory.err, /^condlora: [^\n]+\n$/)
