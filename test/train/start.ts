@@ -30,6 +30,7 @@ export async function start(run: Run = {}): Promise<Trainer> {
     processingClass: await miniTokenizer(),
     trainDataset: wordTask(rows),
     evalDataset: wordTask(30, 9),
+    notice: () => {},
     ...options,
     args: { ...small, ...args },
   })
