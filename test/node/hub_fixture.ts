@@ -25,8 +25,8 @@ export const small: Repo = {
   large: ['model.safetensors'],
 }
 
-/** Quick, and so few attempts that a test sees the end of them. */
-export const quick: Pace = { attempts: 3, firstWaitMs: 5, mostWaitMs: 2_500, silenceMs: 400 }
+/** Quick, and so few attempts that a test sees the end of them; a busy machine is silent for longer than one thinks. */
+export const quick: Pace = { attempts: 3, firstWaitMs: 5, mostWaitMs: 2_500, silenceMs: 1_500 }
 
 export interface Stand {
   server: HubServer
