@@ -173,7 +173,6 @@ async function tests() {
   const test = { ...node, sourcemap: 'linked', define: { TEST_ROOT: JSON.stringify(process.cwd()) } }
   await build({ ...test, entryPoints, outdir: 'dist/test', outbase: 'test' })
   await pageLibrary('dist/test/library')
-  await build({ ...browser, entryPoints: files('test/page/inside', '.ts'), outdir: 'dist/test/page/inside', splitting: true })
   await build({ ...test, stdin: suite([...bad, 'test/ops/scale.test.ts']), outfile: 'dist/test/node/bad/suite.js' })
   await browserTests(bad)
 }
@@ -185,9 +184,7 @@ async function browserTests(bad) {
   const outdir = 'dist/test-browser'
   rmSync(outdir, { recursive: true, force: true })
   await build({
-    ...common,
-    platform: 'browser',
-    plugins: [aboutBuild, browserFiles, browserHub],
+    ...browser,
     entryPoints: Object.fromEntries([...modules, 'test/page/tests.ts'].map((f) => [f.replace(/^test\/(page\/(?=tests))?|\.ts$/g, ''), f])),
     outdir,
     splitting: true,

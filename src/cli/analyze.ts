@@ -77,10 +77,10 @@ export async function analyzeSimilarity(run: string, other: string, options: Ana
   const rows = compareAdapters(one, two, { rank, seed })
   const folder = options.output ?? join(run, 'analysis')
   const result = { run, other, rank, seed, layers: rows, mean: mean(rows) }
+  const shown = cells(rows, result.mean)
   write(folder, 'similarity.json', `${JSON.stringify(result, null, 1)}\n`)
-  write(folder, 'similarity.html', html(similarityPage(run, other, rank, rows)))
-  const shown = table(head, cells(rows))
-  print(options.json ? JSON.stringify(result) : `${shown}\nreport   ${join(folder, 'similarity.html')}`)
+  write(folder, 'similarity.html', html(similarityPage(run, other, rank, shown)))
+  print(options.json ? JSON.stringify(result) : `${table(head, shown)}\nreport   ${join(folder, 'similarity.html')}`)
 }
 
 async function withDevice<T>(options: AnalyzeOptions, say: (line: string) => void, work: (device: Device) => Promise<T>): Promise<T> {
@@ -139,28 +139,29 @@ async function conversionPage(run: string, { i, j, side, seed }: Choice, convers
   }
 }
 
-function similarityPage(run: string, other: string, rank: number, rows: LayerSimilarity[]): Page {
+function similarityPage(run: string, other: string, rank: number, rows: string[][]): Page {
   return {
     title: `${run} and ${other}`,
     tiles: [['singular vectors', `i = j = ${rank}; right ones of A, left ones of B and ΔW`]],
     charts: [],
-    tables: [{ title: 'Similarity φ of the trained matrices, and of the first with a random subspace', head, rows: cells(rows) }],
+    tables: [{ title: 'Similarity φ of the trained matrices, and of the first with a random subspace', head, rows }],
     lists: [],
   }
 }
 
 const head = ['layer', 'A', 'B', 'ΔW', 'random A', 'random B', 'random ΔW']
 
+const numbersOf = ({ A, B, BA, random }: LayerSimilarity) => [A, B, BA, random.A, random.B, random.BA]
+
 function mean(rows: LayerSimilarity[]): Record<string, number> {
-  const numbers = rows.map((r) => [r.A, r.B, r.BA, r.random.A, r.random.B, r.random.BA])
+  const numbers = rows.map(numbersOf)
   const names = ['A', 'B', 'BA', 'randomA', 'randomB', 'randomBA']
   return Object.fromEntries(names.map((name, at) => [name, numbers.reduce((sum, row) => sum + row[at], 0) / rows.length]))
 }
 
-function cells(rows: LayerSimilarity[]): string[][] {
+function cells(rows: LayerSimilarity[], means: Record<string, number>): string[][] {
   const text = (values: number[]) => values.map((v) => v.toFixed(4))
-  const each = rows.map(({ kind, layer, A, B, BA, random }) => [`${kind} ${layer}`, ...text([A, B, BA, random.A, random.B, random.BA])])
-  return [...each, ['mean', ...text(Object.values(mean(rows)))]]
+  return [...rows.map((row) => [`${row.kind} ${row.layer}`, ...text(numbersOf(row))]), ['mean', ...text(Object.values(means))]]
 }
 
 function table(first: string[], rows: string[][]): string {

@@ -24,11 +24,7 @@ export interface TaskData extends Classes {
 export async function readTrainingData(settings: Settings, say: (text: string) => void): Promise<TaskData> {
   if (settings.task) {
     const splits = await readGlue(settings.task, settings, say)
-    return {
-      train: splits.train,
-      validation: splits[glueTasks[settings.task].validation[0]] ?? splits.validation,
-      ...glueClasses(settings.task),
-    }
+    return { train: splits.train, validation: splits[validationOf(settings.task, splits)], ...glueClasses(settings.task) }
   }
   const files = await dataFiles(settings)
   if (!files.train) throw new UsageError('--train: wanted a file of rows to train on, or --data FOLDER')
@@ -69,12 +65,15 @@ export async function readTexts(file: string, columns: { text?: string; textPair
 
 async function readGlueSplit(task: GlueName, on: string | undefined, settings: Settings, say: (text: string) => void) {
   const splits = await readGlue(task, settings, say)
-  const name = on ?? ('validation' in splits ? 'validation' : glueTasks[task].validation[0])
+  const name = on ?? validationOf(task, splits)
   const rows = splits[name]
   if (!rows) throw new UsageError(`--on: wanted one of ${Object.keys(splits).join(', ')}, got ${name}`)
   if (rows.rows.every((row) => row.label === undefined)) throw new UsageError(`--on: the split ${name} of ${task} has no labels`)
   return { name: `${task} ${name}`, rows }
 }
+
+/** MNLI has two official ones, of which the first counts. */
+const validationOf = (task: GlueName, splits: object) => ('validation' in splits ? 'validation' : glueTasks[task].validation[0])
 
 async function readGlue(task: GlueName, { data, split }: Settings, notice: (text: string) => void): Promise<Record<string, Dataset>> {
   const files = await openData(data ?? 'nyu-mll/glue', notice)

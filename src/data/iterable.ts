@@ -1,3 +1,4 @@
+import { sha256 } from '../io'
 import type { LabelRule } from './labels'
 import { NumpyRandom } from './numpy_random'
 import { type ReadOptions, type Row, rawRows, toRow } from './read'
@@ -56,10 +57,10 @@ export class IterableDataset {
     const ends = 1 << 16
     const parts: string[] = [JSON.stringify([this.columns, this.shuffling, this.labelNames])]
     for (const { files, path, size } of this.sources) {
-      parts.push(String(size), await hash(await files.read(path, 0, Math.min(ends, size))))
-      if (size > ends) parts.push(await hash(await files.read(path, size - ends)))
+      parts.push(String(size), await sha256(await files.read(path, 0, Math.min(ends, size))))
+      if (size > ends) parts.push(await sha256(await files.read(path, size - ends)))
     }
-    return (await hash(new TextEncoder().encode(parts.join('\n')))).slice(0, 16)
+    return (await sha256(new TextEncoder().encode(parts.join('\n')))).slice(0, 16)
   }
 
   async *#rows(): AsyncGenerator<Row> {
@@ -90,9 +91,4 @@ async function* drawn(rows: AsyncIterable<Row>, random: NumpyRandom, bufferSize:
     buffer[place] = row
   }
   yield* random.shuffle(buffer)
-}
-
-async function hash(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
-  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes))
-  return Array.from(digest, (b) => b.toString(16).padStart(2, '0')).join('')
 }

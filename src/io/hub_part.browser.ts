@@ -1,6 +1,7 @@
 import { room } from './directory'
 import type { Files } from './files'
 import { openFolder } from './folder.browser'
+import { hexDigest } from './hash'
 import type { Part } from './hub_transfer'
 import type { HubEntry } from './hub_types'
 
@@ -83,8 +84,7 @@ export class Pieces implements Part {
     const all = new Uint8Array(prefix.length + size)
     all.set(prefix)
     all.set(await this.#read(await this.#list(), 0, size), prefix.length)
-    const digest = await crypto.subtle.digest(sha256 === undefined ? 'SHA-1' : 'SHA-256', all)
-    return Array.from(new Uint8Array(digest), (b) => b.toString(16).padStart(2, '0')).join('')
+    return hexDigest(sha256 === undefined ? 'SHA-1' : 'SHA-256', all)
   }
 
   finish(): Promise<void> {

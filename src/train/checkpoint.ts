@@ -1,7 +1,7 @@
-import { type Files, type NamedTensor, openSafetensors, readTensor, type TensorEntry, writeSafetensors } from '../io'
+import { type Files, type NamedTensor, openSafetensors, readTensor, sha256, type TensorEntry, writeSafetensors } from '../io'
 import type { FlatParameters } from '../nn/parameters'
 import type { Engine } from './engine'
-import { readWhole, type StateFile, sha256, stateFile, subFolder, type TrainerState } from './run_folder'
+import { readWhole, type StateFile, stateFile, subFolder, type TrainerState } from './run_folder'
 
 export { lastCheckpoint, prune, subFolder } from './run_folder'
 

@@ -1,5 +1,5 @@
 import * as v from 'valibot'
-import { type Files, readJson, validate } from '../io'
+import { type Files, readJson, sha256, validate } from '../io'
 
 /** What a run must know to go on as if it had never stopped. */
 const stateSchema = v.object({
@@ -93,9 +93,4 @@ export async function prune(run: Files, newest: number, best: number | null, lim
     // Without its state a folder is no checkpoint: that file goes first.
     for (const path of paths.sort((a, b) => Number(b.endsWith(stateFile)) - Number(a.endsWith(stateFile)))) await run.remove(path)
   }
-}
-
-export async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
-  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes))
-  return Array.from(digest, (b) => b.toString(16).padStart(2, '0')).join('')
 }

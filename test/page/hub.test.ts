@@ -3,7 +3,7 @@ import type { Page } from 'playwright-core'
 import { assert, test } from '../harness'
 import { noise, quick, small, weights } from '../node/hub_fixture'
 import { type Fault, type HubServer, hubServer } from '../node/hub_server'
-import { withPage } from './inside'
+import { insidePath, withPage } from './inside'
 
 interface Stand {
   server: HubServer
@@ -82,7 +82,7 @@ test('kept after the first read: many reads fetch once, progress is told, and it
     )
     assert.equal(downloads(), [''])
     await page.reload()
-    await page.addScriptTag({ type: 'module', url: '/inside/io.js' })
+    await page.addScriptTag({ type: 'module', url: insidePath('io') })
     is(await read('model.safetensors', { localFilesOnly: true }), whole)
     assert.equal(server.seen, [])
     assert.match(
@@ -105,7 +105,7 @@ test('cut at 30 %: gone on with by range, in the same call; cut each time: an er
     )
     assert.equal(downloads(), ['', `bytes=${third}-`, `bytes=${third}-`])
     await page.reload()
-    await page.addScriptTag({ type: 'module', url: '/inside/io.js' })
+    await page.addScriptTag({ type: 'module', url: insidePath('io') })
     server.fault = first(1, { cutAt: 2 * third })
     const outcome = await read('model.safetensors')
     is(outcome, whole)

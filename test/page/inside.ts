@@ -1,24 +1,34 @@
-import { join } from 'node:path'
 import type { Page } from 'playwright-core'
 import { launchChromium } from './chromium'
-import { serve } from './server'
+import { pageSettings, serveTests } from './suite'
 
-declare const TEST_ROOT: string
+/** A module of test/page/inside, as an empty page of `serveTests` asks for it. */
+export const insidePath = (module: string) => `/page/inside/${module}.js`
 
-/** An empty page, and test/page/inside below /inside/. */
-export const serveInside = () => serve({ '/inside/': join(TEST_ROOT, 'dist/test/page/inside'), '/': join(TEST_ROOT, 'test/page/empty') })
-
-/** An empty page, in a browser of its own, with a module of test/page/inside loaded. */
-export async function withPage(module: string, body: (page: Page) => Promise<void>): Promise<void> {
-  const server = await serveInside()
+/** An empty page in a browser of its own, from where all of dist/test-browser can be imported. */
+async function withEmptyPage<T>(body: (page: Page) => Promise<T>): Promise<T> {
+  const server = await serveTests()
   const browser = await launchChromium()
   try {
     const page = await browser.newPage()
-    await page.goto(server.url)
-    await page.addScriptTag({ type: 'module', url: `/inside/${module}.js` })
-    await body(page)
+    await page.goto(`${server.url}/blank.html?${pageSettings()}`)
+    return await body(page)
   } finally {
     await browser.close()
     await server.close()
   }
 }
+
+/** An empty page with a module of test/page/inside loaded. */
+export const withPage = (module: string, body: (page: Page) => Promise<void>): Promise<void> =>
+  withEmptyPage(async (page) => {
+    await page.addScriptTag({ type: 'module', url: insidePath(module) })
+    await body(page)
+  })
+
+/** What `name` of a module of test/page/inside returns when a page calls it. */
+export const inPage = <T>(module: string, name: string): Promise<T> =>
+  withEmptyPage(async (page) => {
+    await page.exposeFunction('condloraRecord', () => {})
+    return page.evaluate(async ([path, method]) => (await import(path))[method](), [insidePath(module), name])
+  })

@@ -1,13 +1,13 @@
 import { isLinuxX64 } from '../../src/gpu/chromium.node'
 import { assert, test } from '../harness'
+import { inPage } from './inside'
 import { type TenSteps, tenSteps } from './inside/ten_steps'
-import { inPage } from './suite'
 
 // On SwiftShader, which both have on Linux x64, two versions of Dawn compile the kernels to the same arithmetic. Elsewhere
 // Node and the browser may take different backends of one GPU: sums then differ in their last bits.
 test('ten steps of CondLoRA with dropout: the same losses, gradient norms and adapter in Node and in Chromium', async () => {
   const inNode = await tenSteps(isLinuxX64 ? 'SwiftShader' : undefined)
-  const inChromium = await inPage<TenSteps>('page/inside/ten_steps.js', 'tenSteps')
+  const inChromium = await inPage<TenSteps>('ten_steps', 'tenSteps')
   assert.is(inNode.losses.length, 10)
   assert.ok(new Set(inNode.losses).size > 5 && inNode.gradNorms.every((norm) => norm > 0))
   if (isLinuxX64 && !process.env.CONDLORA_CHROME) {

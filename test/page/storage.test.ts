@@ -5,7 +5,8 @@ import { join } from 'node:path'
 import { chromium } from 'playwright-core'
 import { assert, test } from '../harness'
 import { chromiumOptions } from './chromium'
-import { serveInside, withPage } from './inside'
+import { insidePath, withPage } from './inside'
+import { serveTests } from './suite'
 
 test('a folder: made by the first write, lists, reads ranges, writes streams, leaves no temporary files', () =>
   withPage('io', async (page) => {
@@ -82,7 +83,7 @@ test('where the browser cannot rename, and in a worker: the same', () =>
       return { list: await files.list(), a: new TextDecoder().decode(await files.read('a')), none: await files.size('none') }
     }
     const wanted = { list: ['a', 'none'], a: 'new one', none: 0 }
-    const code = `import '/inside/io.js'; postMessage(await (${check})())`
+    const code = `import '/page/inside/io.js'; postMessage(await (${check})())`
     const inWorker = await page.evaluate(
       (code) =>
         new Promise((resolve, reject) => {
@@ -177,12 +178,12 @@ test('a dropped folder of the disk: read as it lies there', () =>
 
 test('a browser that crashes in the middle of a write: the old file stays, of a new one there is nothing', async () => {
   const profile = mkdtempSync(join(tmpdir(), 'condlora-profile-'))
-  const server = await serveInside()
+  const server = await serveTests()
   const open = async () => {
     const context = await chromium.launchPersistentContext(profile, await chromiumOptions())
     const page = await context.newPage()
-    await page.goto(server.url)
-    await page.addScriptTag({ type: 'module', url: '/inside/io.js' })
+    await page.goto(`${server.url}/blank.html`)
+    await page.addScriptTag({ type: 'module', url: insidePath('io') })
     return { context, page }
   }
   try {

@@ -32,8 +32,8 @@ export async function runInChromium(file: string, options: RunOptions = {}): Pro
     const late = new Promise<string>((resolve) => {
       timer = setTimeout(() => resolve(`not done after ${limitMs} ms`), limitMs)
     })
-    const query = new URLSearchParams({ file, ...(worker ? { worker: '' } : {}), ...settings() })
-    await page.goto(`${server.url}/?${query}`, { waitUntil: 'commit' })
+    const query = new URLSearchParams({ file, ...(worker ? { worker: '' } : {}) })
+    await page.goto(`${server.url}/?${query}&${pageSettings()}`, { waitUntil: 'commit' })
     ;[end] = await Promise.all([Promise.race([ended, late]), during?.(page)])
   } catch (thrown) {
     end = `could not be run in Chromium: ${(thrown as Error).message}`
@@ -44,22 +44,8 @@ export async function runInChromium(file: string, options: RunOptions = {}): Pro
   return judge(entries, end)
 }
 
-/** What `name` of a module of dist/test-browser returns when a page calls it. */
-export async function inPage<T>(file: string, name: string): Promise<T> {
-  const server = await serveTests()
-  const browser = await launchChromium()
-  try {
-    const page = await browser.newPage()
-    await page.exposeFunction('condloraRecord', () => {})
-    await page.goto(`${server.url}/blank.html?${new URLSearchParams(settings())}`)
-    return await page.evaluate(async ([path, method]) => (await import(path))[method](), [`/${file}`, name])
-  } finally {
-    await browser.close()
-    await server.close()
-  }
-}
-
-function serveTests(): Promise<StaticServer> {
+/** dist/test-browser, and what its modules read. */
+export function serveTests(): Promise<StaticServer> {
   return serve({
     '/': join(TEST_ROOT, 'dist/test-browser'),
     '/files/fixtures/': join(TEST_ROOT, 'test/fixtures'),
@@ -92,8 +78,8 @@ async function watch(page: Page, entries: Entry[]): Promise<{ ended: Promise<str
   return { ended }
 }
 
-/** What the page reads by `settings()` of platform.browser.ts. */
-function settings(): Record<string, string> {
+/** What a page reads by `settings()` of platform.browser.ts. */
+export function pageSettings(): URLSearchParams {
   const { CONDLORA_TEST_DEVICE: device, CONDLORA_SEED: seed } = process.env
-  return { ...(device ? { device } : {}), ...(seed ? { seed } : {}) }
+  return new URLSearchParams({ ...(device ? { device } : {}), ...(seed ? { seed } : {}) })
 }
