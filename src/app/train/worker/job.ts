@@ -5,7 +5,7 @@ import type { Event, Settings } from '../protocol'
 import { type Base, keepBase, openBase } from './base'
 import { adapterConfig, partOf, trainingArguments } from './plan'
 import { discardRun, Keeper, type RunRecord } from './record'
-import { keepTable, openTable, readSplits, type Splits, type Table } from './rows'
+import { keepTable, openTable, readSplits, rowsOf, type Splits, type Table } from './rows'
 import { checkpointFiles } from './storage'
 
 type Tell = (event: Event) => void
@@ -29,7 +29,7 @@ const notice = (tell: Tell) => (text: string) => tell({ event: 'notice', text })
 export async function newJob(base: Base, table: Table, settings: Settings, tell: Tell): Promise<Job> {
   const splits = await readSplits(table, settings)
   const { perDeviceTrainBatchSize: batch } = settings
-  resolveArguments(trainingArguments(settings, splits.train.rows.length, batch))
+  resolveArguments(trainingArguments(settings, rowsOf(splits), batch))
   peftConfig(adapterConfig(settings, base.info.name))
   const id = crypto.randomUUID()
   const record = await keep(base, table, tell).then(

@@ -23,6 +23,8 @@ export interface Splits {
   classes: { id2label: string[] } | { numLabels: 1 }
 }
 
+export const rowsOf = ({ train, validation }: Splits) => ({ train: train.rows.length, validation: validation.rows.length })
+
 type Tell = (event: Event) => void
 
 // Accuracy to half a percent; more would hold up the training.

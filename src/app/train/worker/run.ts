@@ -5,6 +5,7 @@ import type { Gpu } from './gpu'
 import type { Job } from './job'
 import { free, guess, newModel } from './model'
 import { trainingArguments } from './plan'
+import { rowsOf } from './rows'
 
 /** One run, from its start or a checkpoint to its end, told in events. */
 export class Run {
@@ -94,7 +95,7 @@ export class Run {
       processingClass: base.tokenizer,
       trainDataset: splits.train,
       evalDataset: splits.validation,
-      args: trainingArguments(settings, splits.train.rows.length, batch),
+      args: trainingArguments(settings, rowsOf(splits), batch),
       files,
       notice: (text) => this.tell({ event: 'notice', text }),
       reopen: model,
