@@ -47,7 +47,7 @@ test('parquet: from the end of the file and its first rows alone; lists are left
     ],
   })
   const { columns, first } = await look('a.parquet', await fixture('data/snappy.parquet'), 1)
-  assert.equal(columns, ['text', 'pair', 'name', 'score'])
+  assert.equal(columns, ['text', 'pair', 'name', 'score', 'half', 'yes', 'small'])
   assert.equal(first.length, 1)
 })
 
