@@ -27,3 +27,12 @@ export function runChild(name: string, args: string[] = [], options: { env?: Nod
     })
   })
 }
+
+/**
+ * Growth from a reading to the next: the middle one of the slopes of all pairs (Theil and Sen), which an allocator's
+ * jumps up and down leave where it is, and a leak does not.
+ */
+export function typicalGrowth(readings: readonly number[]): number {
+  const slopes = readings.flatMap((value, i) => readings.slice(0, i).map((earlier, j) => (value - earlier) / (i - j)))
+  return slopes.sort((a, b) => a - b)[slopes.length >> 1]
+}
