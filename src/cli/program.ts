@@ -39,6 +39,7 @@ function addTrain(program: Command): void {
     .addOption(new Option('--resume <run>', 'go on with a run from its newest checkpoint').helpGroup('Run:'))
     .addOption(new Option('--config <file>', 'settings as JSON, named as these flags in camelCase; flags win').helpGroup('Run:'))
     .addOption(new Option('--overwrite', 'replace the run in --output').helpGroup('Run:'))
+    .addOption(new Option('--profile', 'time each kernel: a table at the end, profile.json (a Chrome trace) in the run').helpGroup('Run:'))
   addFlags(command, 'Data:', dataFlags)
   addFlags(command, 'Adapter:', methodFlags)
   addFlags(command, 'Training:', trainerFlags)

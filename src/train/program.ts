@@ -31,6 +31,9 @@ export interface ProgramOptions {
   mostShapes?: number
 }
 
+/** True for the name under which lists of a training step are submitted. */
+export const isStep = (list: string): boolean => /(^| \+ )(first|more) /.test(list)
+
 const copyTo = (to: Tensor, from: Tensor) => elementwise('gradients', 'copy', to, [from])
 const addTo = (to: Tensor, from: Tensor) => elementwise('gradients', 'addTo', to, [from])
 
