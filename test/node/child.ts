@@ -20,7 +20,7 @@ export function runChild(name: string, args: string[] = [], options: { env?: Nod
     let output = ''
     child.stdout.on('data', (d) => (output += d))
     child.stderr.on('data', (d) => (output += d))
-    const timer = setTimeout(() => child.kill('SIGKILL'), 60_000)
+    const timer = setTimeout(() => child.kill('SIGKILL'), 240_000)
     child.on('close', (code, signal) => {
       clearTimeout(timer)
       resolve({ code, signal, output })
