@@ -96,17 +96,9 @@ export class Profile {
       ...[(100 * k.share).toFixed(1), shown(k.flopsPerSecond / 1e9), shown(k.bytesPerSecond / 1e9)],
     ]
     const total = { op: 'all', dispatches: sum('dispatches'), seconds: sum('seconds'), share: 1, flopsPerSecond: 0, bytesPerSecond: 0 }
-    const rows = [['kernel', 'dispatches', 'ms', '%', 'GFLOP/s', 'GB/s'], ...kernels.map(cells), cells(total)]
-    const widths = rows[0].map((_, i) => Math.max(...rows.map((row) => row[i].length)))
-    const lines = rows.map((row) =>
-      row
-        .map((cell, i) => (i ? cell.padStart(widths[i]) : cell.padEnd(widths[i])))
-        .join('  ')
-        .trimEnd(),
-    )
-    if (this.resolution >= 1e-5)
-      lines.push(`The clock goes in steps of ${(1e6 * this.resolution).toFixed(1)} µs here: times of short kernels are rough.`)
-    return lines.join('\n')
+    const text = inColumns([['kernel', 'dispatches', 'ms', '%', 'GFLOP/s', 'GB/s'], ...kernels.map(cells), cells(total)])
+    if (this.resolution < 1e-5) return text
+    return `${text}\nThe clock goes in steps of ${(1e6 * this.resolution).toFixed(1)} µs here: times of short kernels are rough.`
   }
 
   /** A Chrome trace, for chrome://tracing or Perfetto: a row of submits, a row of dispatches. */
@@ -139,6 +131,12 @@ const sumOf = (before: Sum | undefined, more: Sum): Sum =>
         bytes: before.bytes + more.bytes,
       }
     : more
+
+/** Lines of cells: the first to the left, numbers to the right. */
+export function inColumns(rows: string[][]): string {
+  const widths = rows[0].map((_, i) => Math.max(...rows.map((row) => row[i].length)))
+  return rows.map((row) => row.map((cell, i) => (i ? cell.padStart(widths[i]) : cell.padEnd(widths[i]))).join('  ')).join('\n')
+}
 
 const shown = (value: number) => (value === 0 ? '–' : value >= 100 ? value.toFixed(0) : value.toPrecision(3))
 
