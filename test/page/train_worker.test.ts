@@ -12,7 +12,7 @@ import { assert, fixture, openTestDevice, test } from '../harness'
 import { condlora } from '../node/command'
 import { hubServer } from '../node/hub_server'
 import { miniTokenizer, tinyFiles, wordTask } from '../tiny'
-import { downloaded, type Given, type Stand, withStand } from './train_stand'
+import { downloaded, type Given, openStand, type Stand, withStand } from './train_stand'
 
 declare const TEST_ROOT: string
 
@@ -104,6 +104,7 @@ test(
       const during = await stand.call('predict', { text: mail })
       assert.ok(during.step >= 3)
       assert.equal(during.labels.map(({ label }) => label).sort(), ['ham', 'spam'])
+      assert.ok('adapter_model.safetensors' in unzipSync((await downloaded(stand)).bytes))
       await stand.call('pause', {})
       await stand.until(isPhase('paused'))
       const held = (await stand.events()).length
@@ -233,11 +234,35 @@ test(
       const guess = await stand.call('predict', { text: 'we see money again' })
       await stand.trouble({ destroy: true })
       assert.equal(await stand.call('predict', { text: 'we see money again' }), guess)
+      await stand.reload()
+      assert.is((await stand.call('unfinished', {}))?.finished, true)
+      assert.is((await stand.call('resume', {})).why, 'done')
+      sameBytes((await downloaded(stand)).bytes, await wholeRun())
     }),
   { timeoutMs: 300_000 },
 )
 
 const long = `text,label\n${Array.from({ length: 72 }, (_, i) => `${'we see many green houses on a river '.repeat(9)},${i % 2}`).join('\n')}\n`
+
+test(
+  'a hidden tab trains on; a frozen one holds and goes on, to the same bytes',
+  () =>
+    withStand(async (stand, context) => {
+      await chooseTiny(stand)
+      const ended = stand.call('start', { settings })
+      await stand.until(point(2))
+      const cover = await context.newPage()
+      await cover.bringToFront()
+      const session = await context.newCDPSession(stand.page)
+      await stand.until(point(6))
+      await session.send('Page.setWebLifecycleState', { state: 'frozen' })
+      await new Promise((resolve) => setTimeout(resolve, 300))
+      await session.send('Page.setWebLifecycleState', { state: 'active' })
+      assert.equal([(await ended).why, (await ended).step], ['done', 20])
+      sameBytes((await downloaded(stand)).bytes, await wholeRun())
+    }),
+  { timeoutMs: 300_000 },
+)
 
 test(
   'memory that runs out: the error names a smaller batch, the run is kept with it, and begins with it',
@@ -281,97 +306,115 @@ test(
   { timeoutMs: 300_000 },
 )
 
-test('a full disk does not end a run: it says so and trains on, with its checkpoints in memory', () =>
-  withStand(async (stand) => {
-    await chooseTiny(stand)
-    const ended = stand.call('start', { settings })
-    await stand.until((e) => e.event === 'saved')
-    await stand.trouble({ full: true })
-    await stand.until(point(10))
-    await stand.trouble({ destroy: true })
-    assert.is((await ended).why, 'done')
-    const told = notices(await stand.events())
-    assert.is(told.filter((text) => /Checkpoints are kept in memory from now on.*there is no room/.test(text)).length, 1, told.join('\n'))
-    sameBytes((await downloaded(stand)).bytes, await wholeRun())
-  }))
+test(
+  'a full disk does not end a run: it says so and trains on, with its checkpoints in memory',
+  () =>
+    withStand(async (stand) => {
+      await chooseTiny(stand)
+      const ended = stand.call('start', { settings })
+      await stand.until((e) => e.event === 'saved')
+      await stand.trouble({ full: true })
+      await stand.until(point(10))
+      await stand.trouble({ destroy: true })
+      assert.is((await ended).why, 'done')
+      const told = notices(await stand.events())
+      assert.is(told.filter((text) => /Checkpoints are kept in memory from now on.*there is no room/.test(text)).length, 1, told.join('\n'))
+      sameBytes((await downloaded(stand)).bytes, await wholeRun())
+    }),
+  { timeoutMs: 300_000 },
+)
 
-test('what is broken is refused: rows by their number, columns by their name, files that are no model, no adapter', () =>
-  withStand(async (stand) => {
-    const choose = (name: string, text: string) => stand.callWith('data', '{"source":{"from":"file","file":"$0"}}', [{ name, text }])
-    await assert.rejects(
-      choose('rows.csv', 'text,label\ngood,ham\nbad\nalso,spam\n'),
-      /rows\.csv, row 3: wanted 2 columns as in the header, got 1/,
-    )
-    await assert.rejects(choose('rows.csv', 'text,label\na,ham\n"never closed,spam\n'), /rows\.csv, row 3: .*[Qq]uote/)
-    await assert.rejects(choose('rows.jsonl', '{"text":"a","label":0}\n{"text"\n'), /rows\.jsonl, row 2: this is not valid JSON/)
-    await assert.rejects(choose('rows.csv', 'text,label\n'), /rows\.csv: the file has no rows/)
-    await assert.rejects(choose('rows.xls', 'x'), /cannot tell the format/)
-    const info = await choose('rows.tsv', `line\tkind\n${'some text\t1\nmore\t0\n'.repeat(10)}`)
-    assert.equal([info.rows, info.columns, info.first[0]], [20, ['line', 'kind'], { line: 'some text', kind: '1' }])
-    await assert.rejects(stand.call('start', { settings }), /choose a base model first/)
-    await stand.call('model', { base: { from: 'embedded' } })
-    await assert.rejects(stand.call('start', { settings }), /the column "text" is not there; the file has "line", "kind"/)
-    await assert.rejects(stand.call('start', { settings: { ...settings, text: 'line', label: 'kind', r: 0 } }), /r: wanted/)
-    assert.is(await stand.call('unfinished', {}), null)
-    await assert.rejects(
-      stand.callWith('adapter', '{"files":["$0"]}', [{ name: 'a.zip', text: 'no zip' }]),
-      /a\.zip: this zip file cannot be read/,
-    )
-    await assert.rejects(stand.callWith('adapter', '{"files":["$0"]}', [{ name: 'a.txt', text: 'x' }]), /there is no adapter_config\.json/)
-    const model = '{"base":{"from":"files","name":"notes","files":[{"path":"notes.txt","file":"$0"}]}}'
-    await assert.rejects(stand.callWith('model', model, [{ name: 'notes.txt', text: 'x' }]), /notes: there is no config\.json/)
-    await assert.rejects(stand.call('pause', {}), /no run is on/)
-  }))
-
-test('a model of the hub is kept with its size, read without the network afterwards, and cleared', async () => {
-  const names = ['config.json', 'tokenizer.json', 'tokenizer_config.json', 'model.safetensors']
-  const files = Object.fromEntries(
-    await Promise.all(names.map(async (n) => [n, await openFolder(join(TEST_ROOT, 'models/roberta-mini')).read(n)])),
-  )
-  const hub = await hubServer([
-    { id: 'owner/mini', commit: '0123456789abcdef0123456789abcdef01234567', files, large: ['model.safetensors'] },
-  ])
-  try {
-    await withStand(async (stand) => {
-      const choose = () => stand.call('model', { base: { from: 'hub', id: 'owner/mini', endpoint: hub.url } })
-      const info = await choose()
-      assert.equal([info.name, info.layers, info.bytes], ['owner/mini', 4, files['model.safetensors'].length])
-      const weights = (await stand.events()).flatMap((e) => (e.event === 'download' && e.file === 'model.safetensors' ? [e] : []))
-      assert.equal(
-        [weights.at(-1)?.done, weights.at(-1)?.total],
-        [info.bytes, info.bytes],
-        JSON.stringify(await stand.events()).slice(0, 2000),
+test(
+  'what is broken is refused: rows by their number, columns by their name, files that are no model, no adapter',
+  () =>
+    withStand(async (stand) => {
+      const choose = (name: string, text: string) => stand.callWith('data', '{"source":{"from":"file","file":"$0"}}', [{ name, text }])
+      await assert.rejects(
+        choose('rows.csv', 'text,label\ngood,ham\nbad\nalso,spam\n'),
+        /rows\.csv, row 3: wanted 2 columns as in the header, got 1/,
       )
-      const downloads = () => hub.seen.splice(0).filter(({ host }) => host === 'cdn').length
-      assert.is(downloads(), 1)
-      assert.equal(await choose(), info)
-      assert.is(downloads(), 0)
-      const [stored] = await stand.call('stored', {})
-      assert.is(stored.name, 'owner/mini')
-      assert.ok(stored.bytes > info.bytes)
-      await stand.call('clear', {})
-      assert.equal(await stand.call('stored', {}), [])
-      await choose()
-      assert.is(downloads(), 1)
-    })
-  } finally {
-    await hub.close()
-  }
-})
+      await assert.rejects(choose('rows.csv', 'text,label\na,ham\n"never closed,spam\n'), /rows\.csv, row 3: .*[Qq]uote/)
+      await assert.rejects(choose('rows.jsonl', '{"text":"a","label":0}\n{"text"\n'), /rows\.jsonl, row 2: this is not valid JSON/)
+      await assert.rejects(choose('rows.csv', 'text,label\n'), /rows\.csv: the file has no rows/)
+      await assert.rejects(choose('rows.xls', 'x'), /cannot tell the format/)
+      const info = await choose('rows.tsv', `line\tkind\n${'some text\t1\nmore\t0\n'.repeat(10)}`)
+      assert.equal([info.rows, info.columns, info.first[0]], [20, ['line', 'kind'], { line: 'some text', kind: '1' }])
+      await assert.rejects(stand.call('start', { settings }), /choose a base model first/)
+      await stand.call('model', { base: { from: 'embedded' } })
+      await assert.rejects(stand.call('start', { settings }), /the column "text" is not there; the file has "line", "kind"/)
+      await assert.rejects(stand.call('start', { settings: { ...settings, text: 'line', label: 'kind', r: 0 } }), /r: wanted/)
+      assert.is(await stand.call('unfinished', {}), null)
+      await assert.rejects(
+        stand.callWith('adapter', '{"files":["$0"]}', [{ name: 'a.zip', text: 'no zip' }]),
+        /a\.zip: this zip file cannot be read/,
+      )
+      await assert.rejects(
+        stand.callWith('adapter', '{"files":["$0"]}', [{ name: 'a.txt', text: 'x' }]),
+        /there is no adapter_config\.json/,
+      )
+      const model = '{"base":{"from":"files","name":"notes","files":[{"path":"notes.txt","file":"$0"}]}}'
+      await assert.rejects(stand.callWith('model', model, [{ name: 'notes.txt', text: 'x' }]), /notes: there is no config\.json/)
+      await assert.rejects(stand.call('pause', {}), /no run is on/)
+    }),
+  { timeoutMs: 300_000 },
+)
 
-test('a second tab is refused while one trains; without WebGPU in workers it is said', () =>
-  withStand(async (stand, context, url) => {
-    await chooseTiny(stand)
-    const ended = stand.call('start', { settings: { ...settings, numTrainEpochs: 50 } })
-    await stand.until(point(1))
-    const { openStand } = await import('./train_stand')
-    const second = await openStand(context, url)
-    await chooseTiny(second)
-    await assert.rejects(second.call('start', { settings }), /Another tab of this page is training/)
-    assert.is(await second.call('unfinished', {}), null)
-    await second.trouble({ missing: true })
-    await assert.rejects(second.call('open', {}), /offers no WebGPU in workers.*Chrome and Edge have it from 113/)
-    await stand.call('stop', {})
-    assert.is((await ended).why, 'stopped')
-    assert.ok((await second.call('unfinished', {}))?.step)
-  }))
+test(
+  'a model of the hub is kept with its size, read without the network afterwards, and cleared',
+  async () => {
+    const names = ['config.json', 'tokenizer.json', 'tokenizer_config.json', 'model.safetensors']
+    const files = Object.fromEntries(
+      await Promise.all(names.map(async (n) => [n, await openFolder(join(TEST_ROOT, 'models/roberta-mini')).read(n)])),
+    )
+    const hub = await hubServer([
+      { id: 'owner/mini', commit: '0123456789abcdef0123456789abcdef01234567', files, large: ['model.safetensors'] },
+    ])
+    try {
+      await withStand(async (stand) => {
+        const choose = () => stand.call('model', { base: { from: 'hub', id: 'owner/mini', endpoint: hub.url } })
+        const info = await choose()
+        assert.equal([info.name, info.layers, info.bytes], ['owner/mini', 4, files['model.safetensors'].length])
+        const weights = (await stand.events()).flatMap((e) => (e.event === 'download' && e.file === 'model.safetensors' ? [e] : []))
+        assert.equal(
+          [weights.at(-1)?.done, weights.at(-1)?.total],
+          [info.bytes, info.bytes],
+          JSON.stringify(await stand.events()).slice(0, 2000),
+        )
+        const downloads = () => hub.seen.splice(0).filter(({ host }) => host === 'cdn').length
+        assert.is(downloads(), 1)
+        assert.equal(await choose(), info)
+        assert.is(downloads(), 0)
+        const [stored] = await stand.call('stored', {})
+        assert.is(stored.name, 'owner/mini')
+        assert.ok(stored.bytes > info.bytes)
+        await stand.call('clear', {})
+        assert.equal(await stand.call('stored', {}), [])
+        await choose()
+        assert.is(downloads(), 1)
+      })
+    } finally {
+      await hub.close()
+    }
+  },
+  { timeoutMs: 300_000 },
+)
+
+test(
+  'a second tab is refused while one trains; without WebGPU in workers it is said',
+  () =>
+    withStand(async (stand, context, url) => {
+      await chooseTiny(stand)
+      const ended = stand.call('start', { settings: { ...settings, numTrainEpochs: 50 } })
+      await stand.until(point(1))
+      const second = await openStand(context, url)
+      await chooseTiny(second)
+      await assert.rejects(second.call('start', { settings }), /Another tab of this page is training/)
+      assert.is(await second.call('unfinished', {}), null)
+      await second.trouble({ missing: true })
+      await assert.rejects(second.call('open', {}), /offers no WebGPU in workers.*Chrome and Edge have it from 113/)
+      await stand.call('stop', {})
+      assert.is((await ended).why, 'stopped')
+      assert.ok((await second.call('unfinished', {}))?.step)
+    }),
+  { timeoutMs: 300_000 },
+)
