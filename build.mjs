@@ -1,6 +1,6 @@
-// Builds with esbuild: `node build.mjs` the library and the command, `test` the tests, `cli` the command, `demo` what `npm start` runs, `gpu` bundles for a bare GPU machine, `scripts` what is run by hand, `bench` the benchmarks.
+// Builds with esbuild: `node build.mjs` the library and the command, `test` the tests, `cli` the command, `demo` what `npm start` runs, `gpu` bundles for a bare GPU machine, `scripts` what is run by hand, `bench` the benchmarks, `page` the pages.
 import { execFileSync } from 'node:child_process'
-import { cpSync, existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { build } from 'esbuild'
@@ -231,11 +231,7 @@ async function gpu() {
 
 /** The emails of the demo are a package's thousands of files: the bundle takes their texts along instead. */
 async function spamInside() {
-  const outfile = 'dist/gpu/spam.mjs'
-  await build({ ...node, entryPoints: ['src/demo/spam.ts'], outfile })
-  const { loadSpam } = await import(pathToFileURL(outfile).href)
-  const texts = JSON.stringify(await loadSpam())
-  rmSync(outfile)
+  const texts = JSON.stringify(await emails('dist/gpu'))
   return {
     name: 'spam-inside',
     setup: (b) =>
@@ -243,6 +239,14 @@ async function spamInside() {
         contents: `const texts = JSON.parse(${JSON.stringify(texts)})\nexport const loadSpam = async () => texts`,
       })),
   }
+}
+
+async function emails(folder) {
+  const outfile = `${folder}/spam.mjs`
+  await build({ ...node, entryPoints: ['src/demo/spam.ts'], outfile })
+  const { loadSpam } = await import(pathToFileURL(outfile).href)
+  rmSync(outfile)
+  return loadSpam()
 }
 
 /** scripts/NAME/run.ts becomes dist/scripts/NAME.js. */
@@ -302,15 +306,52 @@ async function bench() {
   })
 }
 
+const page = { ...browser, plugins: [...browser.plugins, shortKernels], splitting: true, minify: true }
+
+/** The static folder that any host can serve: the training page with its model and sample, the benchmark page. */
+async function pages(outdir) {
+  rmSync(outdir, { recursive: true, force: true })
+  await trainPage(outdir)
+  await benchPage(outdir)
+}
+
+/** The training page: index.html, its script, its worker, what it trains on. */
+async function trainPage(outdir) {
+  const ui = 'src/app/train/ui'
+  const { metafile } = await build({
+    ...page,
+    entryPoints: { ...(existsSync(`${ui}/main.tsx`) ? { main: `${ui}/main.tsx` } : {}), worker: 'src/app/train/worker/worker.ts' },
+    outdir,
+    jsx: 'automatic',
+    jsxImportSource: 'preact',
+    metafile: true,
+  })
+  for (const file of existsSync(ui) ? readdirSync(ui) : [])
+    if (/\.(html|css|svg|png|webmanifest)$/.test(file) && !existsSync(`${outdir}/${file}`)) cpSync(`${ui}/${file}`, `${outdir}/${file}`)
+  cpSync('models/roberta-mini', `${outdir}/models/roberta-mini`, { recursive: true })
+  await sample(`${outdir}/sample`)
+  writeFileSync(`${outdir}/licenses.txt`, licenses(Object.keys(metafile.inputs)))
+}
+
+// More than the longest row that roberta-mini takes.
+const sampleCharacters = 4000
+
+/** The emails of the demo as lines of JSON, long ones cut: the whole would be a download of many times the size. */
+async function sample(folder) {
+  mkdirSync(folder, { recursive: true })
+  for (const [split, rows] of Object.entries(await emails(folder))) {
+    const lines = rows.map(({ text, label }) => JSON.stringify({ text: text.slice(0, sampleCharacters), label: ['ham', 'spam'][label] }))
+    writeFileSync(`${folder}/${split}.jsonl`, `${lines.join('\n')}\n`)
+  }
+}
+
 /** The benchmark page: bench.html beside its scripts, with the rivals where they are installed. */
-async function benchPage(outdir = 'dist/page') {
+async function benchPage(outdir) {
   await build({
-    ...browser,
-    plugins: [...browser.plugins, shortKernels, rivalsOrReason],
+    ...page,
+    plugins: [...page.plugins, rivalsOrReason],
     entryPoints: { bench: 'src/app/bench/main.ts', 'bench-worker': 'src/app/bench/worker.ts' },
     outdir,
-    splitting: true,
-    minify: true,
     chunkNames: 'bench-[name]-[hash]',
   })
   for (const file of ['bench.html', 'bench.css']) cpSync(`src/app/bench/${file}`, `${outdir}/${file}`)
@@ -345,15 +386,16 @@ const modes = {
   test: async () => {
     await cli()
     await bench()
-    await benchPage('dist/bench-page')
+    await pages('dist/test-pages')
     await tests()
   },
   cli,
   gpu,
   scripts,
+  page: () => pages('dist/page'),
   'bench-page': async () => {
     installRivals()
-    await benchPage()
+    await benchPage('dist/page')
   },
   bench: async () => {
     installRivals()

@@ -12,7 +12,7 @@ declare const TEST_ROOT: string
 const withRivals = existsSync(join(TEST_ROOT, 'bench/node_modules'))
 
 async function onPage(body: (page: Page) => Promise<void>): Promise<void> {
-  const server = await serve({ '/': join(TEST_ROOT, 'dist/bench-page') })
+  const server = await serve({ '/': join(TEST_ROOT, 'dist/test-pages') })
   const browser = await launchChromium()
   try {
     const page = await browser.newPage()
@@ -102,7 +102,7 @@ async function stopAt(page: Page, now: string): Promise<void> {
 }
 
 test('without WebGPU it says which browsers have it', async () => {
-  const server = await serve({ '/': join(TEST_ROOT, 'dist/bench-page') })
+  const server = await serve({ '/': join(TEST_ROOT, 'dist/test-pages') })
   const browser = await launchChromium()
   try {
     const page = await browser.newPage()
