@@ -327,7 +327,7 @@ async function trainPage(outdir) {
     metafile: true,
   })
   for (const file of existsSync(ui) ? readdirSync(ui) : [])
-    if (/\.(html|css|svg|png|webmanifest)$/.test(file) && !existsSync(`${outdir}/${file}`)) cpSync(`${ui}/${file}`, `${outdir}/${file}`)
+    if (/\.(html|svg|png|webmanifest)$/.test(file) && !existsSync(`${outdir}/${file}`)) cpSync(`${ui}/${file}`, `${outdir}/${file}`)
   cpSync('models/roberta-mini', `${outdir}/models/roberta-mini`, { recursive: true })
   await sample(`${outdir}/sample`)
   writeFileSync(`${outdir}/licenses.txt`, licenses(Object.keys(metafile.inputs)))
@@ -354,7 +354,7 @@ async function benchPage(outdir) {
     outdir,
     chunkNames: 'bench-[name]-[hash]',
   })
-  for (const file of ['bench.html', 'bench.css']) cpSync(`src/app/bench/${file}`, `${outdir}/${file}`)
+  cpSync('src/app/bench/bench.html', `${outdir}/bench.html`)
 }
 
 // A page that was built without the rivals says so.
