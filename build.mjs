@@ -180,7 +180,7 @@ async function tests() {
 /** The same tests for browsers: a module for each file, what they share once, and the page that runs one of them. */
 async function browserTests(bad) {
   const shared = files('test', '.test.ts').filter((f) => !/^test\/(node|page)\//.test(f.replaceAll('\\', '/')))
-  const modules = [...shared, ...bad, ...files('test/page/bad', '.ts'), ...files('test/page/inside', '.ts')]
+  const modules = [...shared, ...bad, ...files('test/page/bad', '.ts'), ...files('test/page/inside', '.ts'), 'test/page/fake_worker.ts']
   const outdir = 'dist/test-browser'
   rmSync(outdir, { recursive: true, force: true })
   await build({

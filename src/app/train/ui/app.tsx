@@ -9,7 +9,8 @@ import { ModelCard } from './model'
 import { ResumeOffer } from './resume'
 import { RunCard } from './run'
 import { SentenceCard } from './sentence'
-import { deviceless, died, saved } from './state'
+import { Art } from './sketch'
+import { deviceless, died, running, saved } from './state'
 import { StorageCard } from './storage'
 
 export const purpose = 'This page trains a language model on the GPU, and cannot do that without.'
@@ -19,6 +20,7 @@ export function App() {
   return (
     <>
       <header class="top">
+        <Art learning={running.value === 'running'} />
         <p class="mark">
           <img src="icon.svg" alt="" width="28" height="28" /> condlora
         </p>
@@ -42,6 +44,8 @@ export function App() {
             <Curves />
             <SentenceCard />
             <AdapterCard />
+          </div>
+          <div class="column rest">
             <StorageCard />
           </div>
         </div>

@@ -1,4 +1,4 @@
-import uPlot from 'uplot'
+import type uPlot from 'uplot'
 
 /** A line of a chart: its colour is a variable of the stylesheet, so that light and dark have their own. */
 export interface Line {
@@ -12,13 +12,24 @@ export interface Chart {
   end(): void
 }
 
+/** uPlot asks Intl for the browser's language as it is loaded, and Chromium may name one that Intl refuses (en-US@posix). */
+async function plotLibrary(): Promise<typeof uPlot> {
+  try {
+    new Intl.NumberFormat(navigator.language)
+  } catch {
+    Object.defineProperty(navigator, 'language', { value: 'en-US', configurable: true })
+  }
+  return (await import('uplot')).default
+}
+
 /** A chart in `host` that follows its width and the colour scheme; `hover` hears the index under the pointer. */
-export function chart(
+export async function chart(
   host: HTMLElement,
   lines: readonly Line[],
   range: [number | null, number | null],
   hover: (index: number | null) => void,
-): Chart {
+): Promise<Chart> {
+  const Plot = await plotLibrary()
   const tone = (name: string) => getComputedStyle(host).getPropertyValue(name).trim()
   const axis = {
     stroke: () => tone('--soft'),
@@ -27,7 +38,7 @@ export function chart(
     ticks: { show: false },
   }
   const width = () => Math.max(160, host.clientWidth)
-  const plot = new uPlot(
+  const plot = new Plot(
     {
       width: width(),
       height: 170,

@@ -58,23 +58,21 @@ function Curve({ id, title, keys, lines, range, show }: (typeof curves)[number])
   const host = useRef<HTMLDivElement>(null)
   const hovered = useSignal<number | null>(null)
   useLayoutEffect(() => {
-    if (!host.current) return
-    const drawn = chart(host.current, lines, range, (index) => {
+    const ends: (() => void)[] = []
+    let gone = false
+    void chart(host.current as HTMLElement, lines, range, (index) => {
       hovered.value = index
-    })
-    const follow = effect(() => {
-      const known = points.value.filter((point) => keys.some((key) => point[key] !== undefined))
-      drawn.set(
-        known.map(({ step }) => step),
-        keys.map((key) => known.map((point) => point[key] ?? null)),
-      )
+    }).then((drawn) => {
+      ends.push(drawn.end)
+      if (gone) drawn.end()
+      else ends.push(effect(() => drawn.set(...aligned(keys))))
     })
     return () => {
-      follow()
-      drawn.end()
+      gone = true
+      for (const end of ends) end()
     }
   }, [])
-  const known = points.value.filter((point) => keys.some((key) => point[key] !== undefined))
+  const known = pointsWith(keys)
   const at = hovered.value === null ? undefined : known[hovered.value]
   return (
     <figure id={`curve-${id}`}>
@@ -91,6 +89,14 @@ function Curve({ id, title, keys, lines, range, show }: (typeof curves)[number])
       <div ref={host} role="img" aria-label={`${title}: ${lines.map(({ label }, i) => inWords(label, keys[i], show)).join('; ')}`} />
     </figure>
   )
+}
+
+const pointsWith = (keys: Key[]) => points.value.filter((point) => keys.some((key) => point[key] !== undefined))
+
+/** Steps, and a list of values for each curve, with null where it has none. */
+function aligned(keys: Key[]): [number[], (number | null)[][]] {
+  const known = pointsWith(keys)
+  return [known.map(({ step }) => step), keys.map((key) => known.map((point) => point[key] ?? null))]
 }
 
 const value = (x: number | undefined, show: (value: number) => string) => (x === undefined ? '–' : show(x))

@@ -23,7 +23,8 @@ export function duration(seconds: number): string {
 /** A share in percent, with two digits that tell something. */
 export function percent(share: number): string {
   const p = 100 * share
-  return `${p >= 10 || p === 0 ? p.toFixed(p >= 99.95 || p === 0 ? 0 : 1) : p.toPrecision(2)} %`
+  if (p >= 99.95 || p < 0.0001) return `${Math.round(p)} %`
+  return `${p >= 0.995 ? p.toFixed(1) : p.toPrecision(2)} %`
 }
 
 export const decimals = (x: number) =>

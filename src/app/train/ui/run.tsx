@@ -123,6 +123,8 @@ function Tiles() {
   const loss = lastOf('loss')
   const speed = lastOf('samplesPerSecond')
   const epoch = points.value.at(-1)?.epoch
+  const end = outcome.value
+  const seconds = end?.seconds ?? secondsLeft.value ?? undefined
   return (
     <dl class="tiles">
       <Tile name="Accuracy" value={accuracy === undefined ? undefined : percent(accuracy)} strong />
@@ -135,8 +137,8 @@ function Tiles() {
       />
       <Tile name="Samples/s" value={speed === undefined ? undefined : decimals(speed)} />
       <Tile
-        name="Time left"
-        value={secondsLeft.value === null ? undefined : duration(secondsLeft.value)}
+        name={end ? 'Time' : 'Time left'}
+        value={seconds === undefined ? undefined : duration(seconds)}
         under={epoch === undefined ? '' : `epoch ${epoch.toFixed(2)}`}
       />
       <Tile name="GPU memory" value={memory && bytes(memory)} />

@@ -17,3 +17,24 @@ export function Sketch({ method, layers }: { method: Method; layers: number }) {
     </svg>
   )
 }
+
+const layersOfArt = Array.from({ length: 6 }, (_, i) => 14 + 30 * i)
+
+/** CondLoRA beside the title: one pair, a thread to every layer. */
+export function Art({ learning }: { learning: boolean }) {
+  return (
+    <svg class={`art${learning ? ' learning' : ''}`} viewBox="0 0 400 192" width="400" height="192" aria-hidden="true">
+      {layersOfArt.map((y) => (
+        <path key={y} class="thread" d={`M52 96C150 96 120 ${y + 8} 226 ${y + 8}`} />
+      ))}
+      {layersOfArt.map((y) => (
+        <g key={y}>
+          <rect class="frozen" x="262" y={y} width="136" height="16" rx="5" />
+          <rect class="learns" x="226" y={y} width="12" height="16" rx="4" />
+          <rect class="learns" x="244" y={y} width="12" height="16" rx="4" />
+        </g>
+      ))}
+      <rect class="learns" x="8" y="74" width="44" height="44" rx="12" />
+    </svg>
+  )
+}
