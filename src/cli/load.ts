@@ -1,7 +1,7 @@
 import { readdirSync } from 'node:fs'
 import { AutoTokenizer, type Tokenizer } from '../data'
 import type { Device } from '../gpu'
-import { openCheckpoint, openFolder } from '../io'
+import { openCheckpoint, openFolder, readJson } from '../io'
 import { AutoModelForSequenceClassification } from '../models/auto'
 import { type CallablePeftModel, PeftModel } from '../peft'
 import { glueClasses } from './data'
@@ -29,8 +29,9 @@ export async function findSource(source: Source): Promise<{ settings: Settings; 
   }
   if (model === undefined || adapterFolder === undefined)
     throw new UsageError(`wanted the folder of a run, or --model and --adapter-folder${(model ?? adapterFolder) ? ' both' : ''}`)
-  const classes = labels?.length ?? numLabels ?? (await headSize(adapterFolder))
-  return { settings: { model, labels, numLabels: classes }, adapterFolder }
+  const names = labels ?? (numLabels === undefined ? await namedClasses(adapterFolder) : undefined)
+  const classes = names?.length ?? numLabels ?? (await headSize(adapterFolder))
+  return { settings: { model, labels: names, numLabels: classes }, adapterFolder }
 }
 
 /** A run's own settings, its paths moved to here. */
@@ -49,6 +50,15 @@ function folderHas(folder: string, name: string): boolean {
   } catch {
     return false
   }
+}
+
+/** Names of the classes, where they lie beside an adapter, as the training page writes them. */
+async function namedClasses(folder: string): Promise<string[] | undefined> {
+  if (!folderHas(folder, 'id2label.json')) return undefined
+  const names = await readJson(openFolder(folder), 'id2label.json', 1 << 24)
+  return Object.keys(names)
+    .sort((a, b) => Number(a) - Number(b))
+    .map((key) => String(names[key]))
 }
 
 /** Rows of the output layer that an adapter brings along. */

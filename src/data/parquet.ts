@@ -28,6 +28,17 @@ export async function* parquetRows(source: Source, columns: Columns): AsyncGener
   }
 }
 
+/** Number of rows, the columns of texts and numbers, and the cells of the first rows, which come from the first row group alone. */
+export async function parquetHead(source: Source, count: number): Promise<{ rows: number; columns: string[]; first: unknown[][] }> {
+  const metadata = await readMetadata(source)
+  const elements = topElements(metadata).filter(isFlat)
+  const group = metadata.row_groups.find(({ num_rows }) => num_rows > 0)
+  const cells: Cells[] = []
+  for (const element of group ? elements : []) cells.push(await readColumn(source, metadata, group as RowGroup, 0, element.name, element))
+  const first = Array.from({ length: Math.min(count, Number(group?.num_rows ?? 0)) }, (_, i) => cells.map((column) => column[i]))
+  return { rows: Number(metadata.num_rows), columns: elements.map(({ name }) => name), first }
+}
+
 /** Names of classes, as `datasets` writes them beside the columns. */
 export async function parquetClassNames(source: Source, column: string): Promise<readonly string[] | undefined> {
   const text = (await readMetadata(source)).key_value_metadata?.find(({ key }) => key === 'huggingface')?.value
@@ -72,9 +83,8 @@ async function readMetadata({ files, path, name, size }: Source): Promise<FileMe
 }
 
 /** @throws Error where there is no such column, or one of lists or structures */
-function findColumn({ schema }: FileMetaData, column: string, name: string): SchemaElement {
-  const top: SchemaElement[] = []
-  for (let at = 1; at < schema.length; at = after(schema, at)) top.push(schema[at])
+function findColumn(metadata: FileMetaData, column: string, name: string): SchemaElement {
+  const top = topElements(metadata)
   const found =
     top[
       place(
@@ -83,10 +93,21 @@ function findColumn({ schema }: FileMetaData, column: string, name: string): Sch
         name,
       )
     ]
-  const flat = !found.num_children && found.repetition_type !== 'REPEATED'
-  if (flat && ['BOOLEAN', 'INT32', 'INT64', 'FLOAT', 'DOUBLE', 'BYTE_ARRAY'].includes(found.type ?? '')) return found
-  throw new Error(`${name}, column ${column}: wanted texts or numbers, got ${flat ? found.type : 'lists or structures'}`)
+  if (isFlat(found)) return found
+  throw new Error(`${name}, column ${column}: wanted texts or numbers, got ${hasParts(found) ? 'lists or structures' : found.type}`)
 }
+
+function topElements({ schema }: FileMetaData): SchemaElement[] {
+  const top: SchemaElement[] = []
+  for (let at = 1; at < schema.length; at = after(schema, at)) top.push(schema[at])
+  return top
+}
+
+const hasParts = ({ num_children: parts, repetition_type: repetition }: SchemaElement) => Boolean(parts) || repetition === 'REPEATED'
+
+/** Texts or numbers. */
+const isFlat = (element: SchemaElement) =>
+  !hasParts(element) && ['BOOLEAN', 'INT32', 'INT64', 'FLOAT', 'DOUBLE', 'BYTE_ARRAY'].includes(element.type ?? '')
 
 /** The place after an element and all below it. */
 function after(schema: SchemaElement[], at: number): number {

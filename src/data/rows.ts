@@ -41,7 +41,7 @@ export interface TableOptions {
 }
 
 /** Cells of one row; row numbers count from 1, the header being row 1. */
-interface TableRow {
+export interface TableRow {
   cells: string[]
   row: number
 }
@@ -93,7 +93,7 @@ export async function* tableRows(
   const wanted = Object.values(columns) as string[]
   for (const column of given ? wanted : []) place(given ?? [], column, name)
   const pick = (r: TableRow): RawRow[] => {
-    if (r.cells.length === 1 && r.cells[0] === '') return []
+    if (isBlank(r)) return []
     if (pieces.broken) checkCells(r, header, name, pieces)
     if (!header) {
       header = r.cells.map((h) => h.trim())
@@ -108,6 +108,8 @@ export async function* tableRows(
   if (!header) throw new Error(`${name}: the file is empty; wanted a header with the names of the columns`)
 }
 
+export const isBlank = ({ cells }: TableRow) => cells.length === 1 && cells[0] === ''
+
 function pickCells(
   { cells, row }: TableRow,
   header: readonly string[],
@@ -116,8 +118,7 @@ function pickCells(
   lenient: boolean,
 ): RawRow | undefined {
   const where = `${name}, row ${row}`
-  if (!lenient && cells.length !== header.length)
-    throw new Error(`${where}: wanted ${header.length} columns as in the header, got ${cells.length}`)
+  if (!lenient) checkWidth(cells, header, where)
   const [text, pair, label] = [columns.text, columns.textPair, columns.label].map((c) => (c === undefined ? undefined : header.indexOf(c)))
   const found: RawRow = {
     where,
@@ -126,6 +127,10 @@ function pickCells(
     ...(label === undefined ? {} : { label: cells[label] }),
   }
   return Object.values(found).includes(undefined) ? undefined : found
+}
+
+export function checkWidth(cells: readonly string[], header: readonly string[], where: string): void {
+  if (cells.length !== header.length) throw new Error(`${where}: wanted ${header.length} columns as in the header, got ${cells.length}`)
 }
 
 /** Where a column stands. @throws Error where it is missing or stands twice */
@@ -139,7 +144,7 @@ export function place(header: readonly string[], column: string, name: string): 
   )
 }
 
-function checkCells({ cells, row }: TableRow, header: readonly string[] | undefined, name: string, pieces: TextPieces): void {
+export function checkCells({ cells, row }: TableRow, header: readonly string[] | undefined, name: string, pieces: TextPieces): void {
   cells.forEach((cell, i) => pieces.check(cell, () => `${name}, row ${row}, column ${header?.[i] ?? i + 1}`))
 }
 
@@ -165,7 +170,7 @@ function jsonRow(line: string, where: string, columns: Columns, pieces: TextPiec
   }
 }
 
-function checkKeys(value: Record<string, unknown>, where: string, pieces: TextPieces): void {
+export function checkKeys(value: Record<string, unknown>, where: string, pieces: TextPieces): void {
   for (const [key, cell] of Object.entries(value)) {
     pieces.check(key, () => where)
     if (typeof cell === 'string') pieces.check(cell, () => `${where}, column ${key}`)

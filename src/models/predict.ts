@@ -14,6 +14,8 @@ export interface TextTokenizer {
 export interface Prediction {
   label: string
   score: number
+  /** Of each class, by number. */
+  scores: number[]
 }
 
 /** Most tokens of a row: what tokenizer and position table allow. */
@@ -50,9 +52,9 @@ export function readPredictions(logits: Float32Array, config: EncoderConfig): Pr
   const n = config.numLabels
   return Array.from({ length: logits.length / n }, (_, row) => {
     const z = logits.subarray(row * n, (row + 1) * n)
-    if (config.problemType === 'regression') return { label: config.id2label[0], score: z[0] }
+    if (config.problemType === 'regression') return { label: config.id2label[0], score: z[0], scores: [z[0]] }
     const best = z.indexOf(Math.max(...z))
     const total = z.reduce((sum, v) => sum + Math.exp(v - z[best]), 0)
-    return { label: config.id2label[best], score: 1 / total }
+    return { label: config.id2label[best], score: 1 / total, scores: Array.from(z, (v) => Math.exp(v - z[best]) / total) }
   })
 }

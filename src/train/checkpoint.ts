@@ -63,15 +63,10 @@ export async function readCheckpoint(
   files: Files,
   { model, optimizer }: Engine,
   fingerprint: Record<string, string>,
+  notice: (text: string) => void,
 ): Promise<{ state: TrainerState; best: Snapshot | null }> {
   const { fingerprint: theirs, files: hashes, ...state } = await readWhole(files)
-  const keys = new Set([...Object.keys(theirs), ...Object.keys(fingerprint)])
-  const differ = [...keys].filter((key) => fingerprint[key] !== theirs[key])
-  if (differ.length)
-    throw new Error(
-      `${files.name} belongs to another run: ${differ.map((key) => `${key} was ${theirs[key]}, is ${fingerprint[key]}`).join('; ')}. ` +
-        'Go on with what it was made with, or train from the start in another outputDir',
-    )
+  compare(files.name, theirs, fingerprint, notice)
   const stored = await openSafetensors(files, adapterFile)
   const loaded: [(data: Float32Array) => void, Float32Array][] = []
   for (const [name, tensor] of model.parameters.byName)
@@ -84,6 +79,23 @@ export async function readCheckpoint(
   for (const [write, data] of loaded) write(data)
   optimizer.write([moments[0], moments[1]])
   return { state, best }
+}
+
+const [rows, parts] = ['perDeviceTrainBatchSize', 'gradientAccumulationSteps']
+
+/** @throws Error where a checkpoint is not of this run */
+function compare(name: string, theirs: Record<string, string>, ours: Record<string, string>, notice: (text: string) => void): void {
+  const keys = new Set([...Object.keys(theirs), ...Object.keys(ours)])
+  const differ = [...keys].filter((key) => ours[key] !== theirs[key])
+  if (!differ.length) return
+  const changes = differ.map((key) => `${key} was ${theirs[key]}, is ${ours[key]}`).join('; ')
+  // Memory ran out: the same examples in smaller parts are the same run, but for the order of sums and the dropout.
+  const examples = (print: Record<string, string>) => Number(print[rows]) * Number(print[parts])
+  if (differ.every((key) => key === rows || key === parts) && examples(theirs) === examples(ours))
+    return notice(`going on from ${name} with the same steps in other parts (${changes}): the numbers differ in their last bits`)
+  throw new Error(
+    `${name} belongs to another run: ${changes}. Go on with what it was made with, or train from the start in another outputDir`,
+  )
 }
 
 async function load(stored: Map<string, TensorEntry>, name: string, size: number, where: string): Promise<Float32Array> {

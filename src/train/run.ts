@@ -3,6 +3,7 @@ import type { Files } from '../io'
 import type { ResolvedArguments } from './arguments'
 import type { Snapshot } from './checkpoint'
 import type { Engine } from './engine'
+import type { Gate } from './gate'
 import { describeBadStep, zeroGradients } from './health'
 import type { Metrics } from './metrics'
 import { Pace } from './pace'
@@ -31,8 +32,11 @@ export interface RunOptions {
   files: Files | null
   padTokenId: number | undefined
   signal: AbortSignal | undefined
+  /** Where it waits between two steps while that is closed. */
+  gate: Gate
   evaluate: () => Promise<Metrics>
   onStep: (event: StepEvent) => void
+  onPause: (event: StepEvent) => void
   onLog: (event: LogEvent) => void
   onCheckpoint: (event: { step: number; folder: string }) => void
   notice: (text: string) => void
@@ -46,10 +50,13 @@ export class Run {
   #lastCheck = performance.now()
   /** Updates with a learning rate above 0. */
   #updates = 0
+  /** Steps that were done when a checkpoint was last written or read. */
+  #savedStep: number
 
   constructor(private readonly options: RunOptions) {
     this.#state = options.progress.state
     this.first = this.#state.globalStep
+    this.#savedStep = this.first
     this.pace = new Pace(this.first)
   }
 
@@ -58,6 +65,8 @@ export class Run {
     signal?.throwIfAborted()
     if (this.#state.evaluationDue) await this.#evaluateDue()
     while (this.#state.globalStep < plan.totalSteps && !this.#isExhausted()) {
+      signal?.throwIfAborted()
+      if (this.options.gate.closed) await this.#hold()
       signal?.throwIfAborted()
       await this.#step()
       await this.#lookAndSave()
@@ -108,6 +117,18 @@ export class Run {
     if (second) await this.#checkGradients()
     if (evaluate) await this.#evaluateDue()
     if (files && (save || signal?.aborted)) await this.#save(files)
+    this.pace.skip(performance.now() - begun)
+  }
+
+  /** Saves, so that nothing is lost whatever becomes of the pause, and waits with the device at rest. */
+  async #hold(): Promise<void> {
+    const { files, gate, signal, plan, onPause } = this.options
+    const begun = performance.now()
+    const step = this.#state.globalStep
+    await this.#check()
+    if (files && step > this.#savedStep) await this.#save(files)
+    onPause({ step, totalSteps: plan.totalSteps })
+    await gate.passed(signal)
     this.pace.skip(performance.now() - begun)
   }
 
@@ -211,6 +232,7 @@ export class Run {
       )
     })
     progress.saved = subFolder(files, folder)
+    this.#savedStep = globalStep
     await prune(files, globalStep, bestStep, args.saveTotalLimit).catch((thrown: Error) =>
       notice(`old checkpoints stay: ${thrown.message}`),
     )

@@ -8,6 +8,7 @@ import { Emitter } from './emitter'
 import { Engine } from './engine'
 import { Evaluator } from './evaluator'
 import { describeRun, type LargestBatch, takeMemory } from './forecast'
+import { Gate } from './gate'
 import type { Metrics } from './metrics'
 import { TrainingPlan } from './plan'
 import { lastGood, type Progress, Run } from './run'
@@ -28,6 +29,7 @@ export class Trainer extends Emitter<TrainerEvents> {
   readonly #notice: (text: string) => void
   #engine: Engine
   #progress: Progress = freshProgress()
+  readonly #gate = new Gate()
   #disposed = false
 
   /** @throws TypeError on bad arguments */
@@ -94,6 +96,19 @@ export class Trainer extends Emitter<TrainerEvents> {
     return this.#evaluate(dataset)
   }
 
+  /**
+   * Holds the run after the step (or the evaluation) at hand, with a checkpoint written where there is an outputDir: the GPU is free
+   * until `proceed`. A `pause` event tells when it holds. The numbers stay the same.
+   */
+  pause(): void {
+    this.#gate.close()
+  }
+
+  /** Goes on after `pause`. */
+  proceed(): void {
+    this.#gate.open()
+  }
+
   /** Gives the trainer's GPU memory back. The model stays. */
   dispose(): void {
     this.#disposed = true
@@ -129,10 +144,11 @@ export class Trainer extends Emitter<TrainerEvents> {
     await this.#evaluator.fixFeatures(plan.usedExamples(), plan.maxLength, engine, signal)
     await this.#forecast(plan, signal)
     const run = new Run({
-      ...{ engine, plan, args, files, padTokenId, signal },
+      ...{ engine, plan, args, files, padTokenId, signal, gate: this.#gate },
       progress: this.#progress,
       evaluate: () => this.#evaluate(this.#options.evalDataset, signal),
       onStep: (event) => this.emit('step', event),
+      onPause: (event) => this.emit('pause', event),
       onLog: (event) => this.emit('log', event),
       onCheckpoint: (event) => this.emit('checkpoint', event),
       notice: this.#notice,
@@ -159,7 +175,7 @@ export class Trainer extends Emitter<TrainerEvents> {
     if (start && 'read' in start) {
       this.#progress.saved = start
       const { readCheckpoint } = await import('./checkpoint')
-      const { state, best } = await readCheckpoint(start, this.#engine, await plan.fingerprint(model))
+      const { state, best } = await readCheckpoint(start, this.#engine, await plan.fingerprint(model), this.#notice)
       this.#progress = { state, best, saved: start }
       program.microSteps = state.microSteps
       program.setLossSum(state.lossSum)

@@ -69,6 +69,8 @@ export interface RecoverEvent {
 export interface TrainerEvents {
   begin: BeginEvent
   step: StepEvent
+  /** The run holds after this step, until `proceed`. */
+  pause: StepEvent
   log: LogEvent
   evaluate: Metrics
   checkpoint: { step: number; folder: string }

@@ -4,7 +4,8 @@ import type { DoctorJson } from '../../doctor'
 /** The base model: the one that the page carries, one on the hub, or files that the visitor dropped. */
 export type BaseModel =
   | { from: 'embedded' }
-  | { from: 'hub'; id: string; revision?: string }
+  /** `token` for private and gated ones, `endpoint` for a mirror; neither is kept. */
+  | { from: 'hub'; id: string; revision?: string; token?: string; endpoint?: string }
   | { from: 'files'; name: string; files: readonly { path: string; file: File }[] }
 
 /** Rows to train on: the sample that the page carries, or a CSV, TSV, JSONL or parquet file. */
@@ -63,8 +64,10 @@ export interface Unfinished {
   totalSteps: number
   /** Milliseconds since 1970. */
   savedAt: number
-  /** Set where memory ran out: the batch size to try. */
+  /** Set where memory ran out, or the page was killed in the middle of a run, perhaps for want of it: the batch size to try. */
   smallerBatch?: number
+  /** The run had ended: resuming gives its best adapter back at once. */
+  finished?: boolean
 }
 
 export interface Stored {
@@ -119,7 +122,11 @@ export interface Calls {
   download: { args: Record<string, never>; result: { name: string; zip: Blob } }
   /** An adapter's zip or its files, onto the chosen base model. */
   adapter: { args: { files: readonly File[] }; result: { method: string; labels: readonly string[] } }
-  unfinished: { args: Record<string, never>; result: Unfinished | null }
+  /**
+   * null where there is none, or another tab is at it. `left`: the page heard itself being left (pagehide) the last time, so it was
+   * not killed for want of memory.
+   */
+  unfinished: { args: { left?: boolean }; result: Unfinished | null }
   /** Forgets the unfinished run. */
   discard: { args: Record<string, never>; result: undefined }
   /** What of the hub and of runs lies in OPFS. */
