@@ -1,4 +1,8 @@
-/** Says which browsers have WebGPU; the pages show it instead of themselves. */
+/**
+ * Says which browsers have WebGPU; a page shows it instead of itself.
+ * @param what what the page would do with it
+ * @param reason what is missing, where it is more than WebGPU in this page
+ */
 export function NoWebGpu({ what, reason }: { what: string; reason?: string }) {
   return (
     <main class="none">
@@ -12,8 +16,8 @@ export function NoWebGpu({ what, reason }: { what: string; reason?: string }) {
         </li>
         <li>Safari 26 on macOS, iOS and iPadOS</li>
         <li>
-          Firefox 141 or newer on Windows, 145 on Macs; elsewhere the Nightly, with <code>dom.webgpu.enabled</code> and, for work in the
-          background, <code>dom.webgpu.workers.enabled</code> in <code>about:config</code>
+          Firefox 141 or newer on Windows, 145 on Macs; elsewhere its Nightly, with <code>dom.webgpu.enabled</code> and, for workers,{' '}
+          <code>dom.webgpu.workers.enabled</code> switched on in <code>about:config</code>
         </li>
       </ul>
     </main>

@@ -47,11 +47,13 @@ const answers: { [N in CallName]: (args: Extract<Request, { call: N }>['args']) 
     return { name, architecture: 'RoBERTa', parameters: 1_350_000, layers: 4, hiddenSize: 128, bytes: 5_400_000 }
   },
   start: ({ settings: chosen }) => {
+    unfinished = null
     step = 0
     settings = chosen
     return train()
   },
-  resume: () => {
+  resume: ({ perDeviceTrainBatchSize }) => {
+    tell({ event: 'notice', text: `in parts of ${perDeviceTrainBatchSize}` })
     step = unfinished?.step ?? 0
     settings = unfinished?.settings ?? null
     return train()
@@ -64,12 +66,13 @@ const answers: { [N in CallName]: (args: Extract<Request, { call: N }>['args']) 
     paused = false
   },
   stop: () => {
+    unfinished = { ...earlier(), step }
     stopped = true
     paused = false
   },
   predict: ({ text }) => ({ step, labels: [ham(text), { label: 'spam', score: 1 - ham(text).score }] }),
   download: () => ({ name: 'adapter.zip', zip: new Blob(['PK']) }),
-  adapter: () => ({ method: 'condlora', labels: ['ham', 'spam'] }),
+  adapter: () => ({ method: 'CONDLORA', labels: ['ham', 'spam'] }),
   unfinished: () => unfinished,
   discard: () => {
     unfinished = null
@@ -99,6 +102,7 @@ async function train(): Promise<Outcome> {
     if (step % 5 === 0) tell({ event: 'saved', step })
   }
   const early = scenario.has('early') && !stopped
+  if (!stopped) unfinished = null
   return {
     why: stopped ? 'stopped' : early ? 'early stop' : 'done',
     step,

@@ -147,6 +147,7 @@ test('pause, go on, stop', () =>
     await until(page, '#outcome', /Stopped\. What it learnt is kept/)
     assert.is(await page.isEnabled('#start'), true)
     assert.is(await page.isEnabled('#download'), true)
+    await until(page, '#offer', /step \d+ of 20, saved/)
   }))
 
 test('an early stop says which adapter is restored', () =>
@@ -168,10 +169,11 @@ test('a run of an earlier visit is offered; its settings come along', () =>
 
 test('after a want of memory smaller batches are offered; an offer can be declined', async () => {
   await visit('unfinished&smaller', async ({ page }) => {
-    await until(page, '#offer', /Batches of 8 instead of 16/)
+    await until(page, '#offer', /In parts of 8 instead of 16 rows/)
     await page.click('#resume-smaller')
     await until(page, '#outcome', /Done/)
-    assert.is(await page.inputValue('#set-perDeviceTrainBatchSize'), '8')
+    await until(page, '.notices', /in parts of 8/)
+    assert.is(await page.inputValue('#set-perDeviceTrainBatchSize'), '16')
   })
   await visit('unfinished', async ({ page }) => {
     await page.click('#discard')
@@ -265,7 +267,7 @@ test('without WebGPU, in the page or in workers, it says which browsers have it'
     (page) => page.addInitScript(() => Object.defineProperty(Navigator.prototype, 'gpu', { get: () => undefined })),
   )
   await visit('deviceless', async ({ page }) => {
-    await until(page, 'main', /page’s worker: this browser has no WebGPU in workers/)
+    await until(page, 'main', /page’s worker has no GPU: this browser has no WebGPU in workers/)
     assert.match(await text(page, 'main'), /dom\.webgpu\.workers\.enabled/)
   })
 })

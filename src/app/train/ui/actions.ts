@@ -17,6 +17,33 @@ export async function begin(make: () => Worker): Promise<void> {
   await open()
 }
 
+const leftKey = 'condlora-left'
+
+/** Whether the page was left by its visitor the last time, not killed: asked once. */
+function wasLeft(): boolean {
+  try {
+    const left = localStorage.getItem(leftKey) !== null
+    localStorage.removeItem(leftKey)
+    return left
+  } catch {
+    return false
+  }
+}
+
+/** Writes down that the visitor leaves the page. */
+export function leave(): void {
+  try {
+    localStorage.setItem(leftKey, '1')
+  } catch {
+    // A page that may keep nothing has no run to go on with either.
+  }
+}
+
+const lookUnfinished = (left: boolean) =>
+  tried('offer', 'unfinished', { left }, (found) => {
+    state.unfinished.value = found
+  })
+
 /** After the worker died: a new one, with what the visitor had chosen. */
 export async function open(): Promise<void> {
   batch(() => {
@@ -36,9 +63,7 @@ export async function open(): Promise<void> {
     if ((thrown as CallError).name !== 'WorkerGone') state.deviceless.value = (thrown as Error).message
     return
   }
-  await tried('run', 'unfinished', {}, (found) => {
-    state.unfinished.value = found
-  })
+  await lookUnfinished(wasLeft())
   await Promise.all([chooseModel(state.base.value), chooseData(state.source.value), lookStored()])
 }
 
@@ -117,6 +142,7 @@ export async function start(): Promise<void> {
   if (!state.canStart.value) return
   batch(() => {
     forgetRun()
+    state.unfinished.value = null
     state.notices.value = []
     state.running.value = 'running'
   })
@@ -131,19 +157,17 @@ export async function resume(perDeviceTrainBatchSize?: number): Promise<void> {
   batch(() => {
     forgetRun()
     state.notices.value = []
-    state.settings.value = { ...run.settings, perDeviceTrainBatchSize: perDeviceTrainBatchSize ?? run.settings.perDeviceTrainBatchSize }
+    state.settings.value = run.settings
     state.step.value = run.step
     state.running.value = 'running'
     state.unfinished.value = null
   })
-  say(`The run goes on from step ${run.step}.`)
-  const done = await tried('run', 'resume', { perDeviceTrainBatchSize }, finish)
-  if (!done && !state.begun.value) state.unfinished.value = run
-  ended(done)
+  say(run.finished ? 'The run is brought back.' : `The run goes on from step ${run.step}.`)
+  ended(await tried('run', 'resume', { perDeviceTrainBatchSize }, finish))
 }
 
 export const discard = () =>
-  tried('run', 'discard', {}, () => {
+  tried('offer', 'discard', {}, () => {
     state.unfinished.value = null
     void lookStored()
   })
@@ -162,6 +186,8 @@ function ended(well: boolean): void {
     state.secondsLeft.value = null
   })
   void lookStored()
+  // What was stopped, or failed for want of memory, can be gone on with.
+  if (!well || state.outcome.value?.why === 'stopped') void lookUnfinished(well)
   if (well) void predict()
 }
 
@@ -233,6 +259,7 @@ export const lookStored = () =>
 export const clearStored = () =>
   tried('storage', 'clear', {}, () => {
     state.unfinished.value = null
+    if (state.base.value.from !== 'embedded') state.model.value = null
     say('The stored files are gone.')
     void lookStored()
   })
@@ -251,7 +278,7 @@ function say(text: string): void {
   state.announcement.value = text
 }
 
-let asked = 0
+let asked = Number.NEGATIVE_INFINITY
 
 function hear(event: Event): void {
   batch(() => {

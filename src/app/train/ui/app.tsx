@@ -16,7 +16,7 @@ import { StorageCard } from './storage'
 export const purpose = 'This page trains a language model on the GPU, and cannot do that without.'
 
 export function App() {
-  if (deviceless.value) return <NoWebGpu what={purpose} reason={`There is no WebGPU device for the page’s worker: ${deviceless.value}`} />
+  if (deviceless.value) return <NoWebGpu what={purpose} reason={`The page’s worker has no GPU: ${deviceless.value}`} />
   return (
     <>
       <header class="top">

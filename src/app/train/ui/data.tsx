@@ -21,7 +21,7 @@ export function DataCard() {
     <Card id="data" title="Data" aside={data.value && `${data.value.name}, ${count(data.value.rows)} rows`}>
       <Choice legend="What to train on" name="source" value={from.value} options={sources} disabled={locked} choose={choose} />
       {from.value === 'sample' ? (
-        <p class="soft small">Real emails of 2002, spam and ham.</p>
+        <p class="soft small">Real emails of 2002: the model learns to tell spam from ham.</p>
       ) : (
         <Drop
           id="data-file"

@@ -6,8 +6,8 @@ export const methods: readonly { method: Method; name: string; says: string }[] 
   { method: 'condlora', name: 'CondLoRA', says: 'one small pair, shared: each layer makes its own from it' },
 ]
 
-/** The short names of the methods. */
-export const methodName = (method: string) => methods.find((m) => m.method === method)?.name ?? method
+/** A method's name for people; PEFT writes methods in capitals. */
+export const methodName = (method: string) => methods.find((m) => m.method === method.toLowerCase())?.name ?? method
 
 /**
  * Numbers that a method trains beside the classifier: a pair of r × hidden for query and for value, in every layer or once.

@@ -2,7 +2,7 @@
 import { effect } from '@preact/signals'
 import { render } from 'preact'
 import { NoWebGpu } from '../../no_webgpu'
-import { begin } from './actions'
+import { begin, leave } from './actions'
 import { App, purpose } from './app'
 import './page.css'
 import { begun, busy, running, step } from './state'
@@ -18,6 +18,7 @@ if (navigator.gpu) {
     const done = total ? `${Math.floor((100 * step.value) / total)} % · ` : ''
     document.title = busy.value ? `${running.value === 'paused' ? '⏸ ' : ''}${done}condlora` : title
   })
+  addEventListener('pagehide', leave)
   void begin(() => new Worker(new URL('worker.js', import.meta.url), { type: 'module', name: 'training' }))
 } else {
   render(<NoWebGpu what={purpose} />, root)

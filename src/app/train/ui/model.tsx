@@ -1,4 +1,4 @@
-import { useSignal } from '@preact/signals'
+import { type Signal, useSignal } from '@preact/signals'
 import type { BaseModel } from '../protocol'
 import { chooseModel } from './actions'
 import { bytes, short } from './format'
@@ -42,14 +42,15 @@ export function ModelCard() {
 
 function Hub({ locked }: { locked: boolean }) {
   const id = useSignal('FacebookAI/roberta-base')
-  const revision = useSignal('')
+  const more = { revision: useSignal(''), token: useSignal(''), endpoint: useSignal('') }
   const load = (event: Event) => {
     event.preventDefault()
-    void chooseModel({ from: 'hub', id: id.value.trim(), ...(revision.value.trim() ? { revision: revision.value.trim() } : {}) })
+    const given = Object.entries(more).flatMap(([key, { value }]) => (value.trim() ? [[key, value.trim()]] : []))
+    void chooseModel({ from: 'hub', id: id.value.trim(), ...Object.fromEntries(given) })
   }
   return (
     <form class="grid" onSubmit={load}>
-      <label class="wide">
+      <label>
         Name on the Hugging Face hub
         <input
           id="hub-id"
@@ -64,27 +65,36 @@ function Hub({ locked }: { locked: boolean }) {
           }}
         />
       </label>
-      <label>
-        Revision <span class="soft">(optional)</span>
-        <input
-          id="hub-revision"
-          placeholder="main"
-          autocomplete="off"
-          spellcheck={false}
-          value={revision.value}
-          disabled={locked}
-          onInput={(event) => {
-            revision.value = event.currentTarget.value
-          }}
-        />
-      </label>
       <div class="actions end">
         <button type="submit" id="hub-load" disabled={locked || modelBusy.value}>
           Load
         </button>
       </div>
       <p class="soft small wide">A RoBERTa or BERT. It is downloaded once, resumed where it broke off, and kept in this browser.</p>
+      <details class="wide">
+        <summary>Revision, token, mirror</summary>
+        <div class="grid">
+          <TextField id="hub-revision" label="Revision" placeholder="main" text={more.revision} locked={locked} />
+          <TextField id="hub-endpoint" label="Mirror" placeholder="https://…" text={more.endpoint} locked={locked} />
+          <TextField id="hub-token" label="Token, for private models" secret text={more.token} locked={locked} />
+        </div>
+        <p class="soft small">The token goes to the hub with the requests for this model and is not kept.</p>
+      </details>
     </form>
+  )
+}
+
+function TextField(props: { id: string; label: string; text: Signal<string>; placeholder?: string; secret?: boolean; locked: boolean }) {
+  const { id, placeholder, text, locked } = props
+  const onInput = ({ currentTarget }: { currentTarget: HTMLInputElement }) => {
+    text.value = currentTarget.value
+  }
+  const all = { id, placeholder, onInput, value: text.value, disabled: locked, autocomplete: 'off', spellcheck: false } as const
+  return (
+    <label for={id}>
+      {props.label}
+      {props.secret ? <input type="password" {...all} /> : <input {...all} />}
+    </label>
   )
 }
 
@@ -109,7 +119,7 @@ function ModelState() {
   if (!info) return null
   return (
     <p id="model-state" class="facts">
-      <span>{info.architecture}</span>
+      <span>{info.architecture.replace(/(For\w+|Model)$/, '')}</span>
       <span>
         {info.layers} layers × {info.hiddenSize}
       </span>

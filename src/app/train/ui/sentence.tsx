@@ -3,7 +3,7 @@ import { predict } from './actions'
 import { examples } from './defaults'
 import { count, percent } from './format'
 import { Card, TroubleBox } from './parts'
-import { begun, busy, canTry, guess, secondSentence, sentence, settings, source } from './state'
+import { adapter, begun, busy, canTry, guess, secondSentence, sentence, settings, source } from './state'
 
 /** A sentence of the visitor's own, judged again and again while the model learns. */
 export function SentenceCard() {
@@ -54,7 +54,7 @@ export function SentenceCard() {
       </form>
       {guess.value ? (
         <dl class="guess" id="guess">
-          {guess.value.labels.map(({ label, score }) => (
+          {shownLabels().map(({ label, score }) => (
             <div key={label} class={score === best() ? 'best' : ''}>
               <dt>{label}</dt>
               <dd>
@@ -76,6 +76,15 @@ export function SentenceCard() {
       <TroubleBox place="sentence" />
     </Card>
   )
+}
+
+const mostShown = 8
+
+/** The likeliest classes, in the order of the model, so that they keep their places while it learns. */
+function shownLabels() {
+  const order = begun.value?.labels ?? adapter.value?.labels ?? []
+  const all = [...(guess.value?.labels ?? [])].sort((a, b) => b.score - a.score).slice(0, mostShown)
+  return all.sort((a, b) => order.indexOf(a.label) - order.indexOf(b.label))
 }
 
 const best = () => Math.max(...(guess.value?.labels ?? []).map(({ score }) => score))

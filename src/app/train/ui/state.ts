@@ -16,7 +16,7 @@ import type {
 import { examples, settingsAtFirst } from './defaults'
 
 /** Where on the page something went wrong. */
-export type Place = 'worker' | 'model' | 'data' | 'run' | 'sentence' | 'adapter' | 'storage' | 'device'
+export type Place = 'worker' | 'offer' | 'model' | 'data' | 'run' | 'sentence' | 'adapter' | 'storage' | 'device'
 
 /** What failed and what the visitor can do; shown where it happened. */
 export interface Trouble {
