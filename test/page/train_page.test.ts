@@ -1,61 +1,7 @@
 // The training page before a worker that only speaks the protocol: what one sees, hears and can do.
-import { join } from 'node:path'
-import type { Browser, Page } from 'playwright-core'
 import { assert, test } from '../harness'
 import { axe } from './axe'
-import { launchChromium } from './chromium'
-import { serve } from './server'
-
-declare const TEST_ROOT: string
-
-interface Visit {
-  page: Page
-  url: string
-}
-
-/** @param scenario what fake_worker.ts reads of its URL */
-async function visit(scenario: string, body: (visit: Visit) => Promise<void>, prepare: (page: Page) => Promise<unknown> = async () => {}) {
-  const server = await serve({
-    '/': join(TEST_ROOT, 'dist/test-pages'),
-    '/worker.js': join(TEST_ROOT, 'dist/test-browser/page/fake_worker.js'),
-  })
-  let browser: Browser | undefined
-  try {
-    browser = await launchChromium()
-    const page = await browser.newPage({ viewport: { width: 1200, height: 900 } })
-    page.setDefaultTimeout(30_000)
-    const errors: string[] = []
-    page.on('pageerror', (error) => errors.push(error.message))
-    page.on('console', (message) => {
-      if (/Content Security Policy/.test(message.text())) errors.push(message.text())
-    })
-    await page.addInitScript((query) => {
-      globalThis.Worker = new Proxy(Worker, { construct: (Real, [url, options]) => new Real(`${url}?${query}`, options) })
-    }, scenario)
-    await prepare(page)
-    await page.goto(`${server.url}/`)
-    await body({ page, url: server.url })
-    assert.equal(
-      errors.filter((text) => !/Out of memory in the worker/.test(text)),
-      [],
-    )
-  } finally {
-    await browser?.close()
-    await server.close()
-  }
-}
-
-const text = async (page: Page, selector: string) => String(await page.textContent(selector))
-const until = (page: Page, selector: string, pattern: RegExp) =>
-  page.waitForFunction(
-    ([where, source]) => new RegExp(source).test(document.querySelector(where)?.textContent ?? ''),
-    [selector, pattern.source],
-  )
-const ready = (page: Page) => page.waitForSelector('#start:enabled')
-const startRun = async (page: Page) => {
-  await ready(page)
-  await page.click('#start')
-}
+import { ready, startRun, text, until, visit } from './visit'
 
 test('a run with the keyboard alone: from the page’s load to the outcome, figures and a sentence', () =>
   visit('', async ({ page }) => {

@@ -245,7 +245,7 @@ export const download = () =>
 
 export const loadAdapter = (files: readonly File[]) =>
   tried('adapter', 'adapter', { files }, (loaded) => {
-    state.begun.value = state.outcome.value = null
+    forgetRun()
     state.adapter.value = loaded
     say(`A ${methodName(loaded.method)} adapter is loaded.`)
     void predict()

@@ -17,7 +17,11 @@ export function SentenceCard() {
     void predict(true)
   }
   return (
-    <Card id="try" title="Try a sentence" aside={guess.value && `as of step ${count(guess.value.step)}`}>
+    <Card
+      id="try"
+      title="Try a sentence"
+      aside={guess.value && (adapter.value ? 'with the loaded adapter' : `as of step ${count(guess.value.step)}`)}
+    >
       <form onSubmit={submit}>
         <label>
           <span>{settings.value.textPair ? 'First text' : 'Your sentence'}</span>
@@ -58,7 +62,7 @@ export function SentenceCard() {
             <div key={label} class={score === best() ? 'best' : ''}>
               <dt>{label}</dt>
               <dd>
-                <span class="track" aria-hidden="true">
+                <span class="track" aria-hidden="true" data-score={score}>
                   <span style={{ width: `${100 * score}%` }} />
                 </span>
                 <span class="share">{percent(score)}</span>
