@@ -2,7 +2,8 @@ import { batch } from '@preact/signals'
 import type { BaseModel, CallName, Calls, DataSource, Event, Outcome } from '../protocol'
 import { type CallError, Client } from './client'
 import { examples, guessColumns, methodName, rateFor } from './defaults'
-import { percent } from './format'
+import { chance, percent } from './format'
+import { wasLeft } from './left'
 import * as state from './state'
 import { troubleOf } from './trouble'
 
@@ -15,28 +16,6 @@ export async function begin(make: () => Worker): Promise<void> {
     state.died.value = why
   })
   await open()
-}
-
-const leftKey = 'condlora-left'
-
-/** Whether the page was left by its visitor the last time, not killed: asked once. */
-function wasLeft(): boolean {
-  try {
-    const left = localStorage.getItem(leftKey) !== null
-    localStorage.removeItem(leftKey)
-    return left
-  } catch {
-    return false
-  }
-}
-
-/** Writes down that the visitor leaves the page. */
-export function leave(): void {
-  try {
-    localStorage.setItem(leftKey, '1')
-  } catch {
-    // A page that may keep nothing has no run to go on with either.
-  }
 }
 
 const lookUnfinished = (left: boolean) =>
@@ -224,7 +203,7 @@ export async function predict(aloud = false): Promise<void> {
   await tried('sentence', 'predict', { text, textPair }, (guess) => {
     state.guess.value = guess
     const best = guess.labels.reduce((a, b) => (b.score > a.score ? b : a))
-    if (aloud) say(`${best.label}, ${percent(best.score)}.`)
+    if (aloud) say(`${best.label}, ${chance(best.score)}.`)
   })
   predicting = false
   if (stale) {
@@ -300,6 +279,7 @@ function hear(event: Event): void {
         if (event.point.evalAccuracy !== undefined) say(`Step ${event.point.step}: accuracy ${percent(event.point.evalAccuracy)}.`)
         break
       case 'saved':
+        if (state.saved.value === null) void lookStored()
         state.saved.value = event.step
         break
       case 'recover':

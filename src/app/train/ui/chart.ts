@@ -4,7 +4,17 @@ import type uPlot from 'uplot'
 export interface Line {
   label: string
   tone: string
+  /** Drawn thin and pale. */
+  pale?: boolean
   dots?: boolean
+}
+
+export interface Scale {
+  /** Least and most that the values can be. */
+  range: readonly [number | null, number | null]
+  tick: (value: number) => string
+  /** The last step of the axis. */
+  end: () => number
 }
 
 export interface Chart {
@@ -26,7 +36,7 @@ async function plotLibrary(): Promise<typeof uPlot> {
 export async function chart(
   host: HTMLElement,
   lines: readonly Line[],
-  range: [number | null, number | null],
+  { range, tick, end }: Scale,
   hover: (index: number | null) => void,
 ): Promise<Chart> {
   const Plot = await plotLibrary()
@@ -44,16 +54,17 @@ export async function chart(
       height: 170,
       legend: { show: false },
       cursor: { y: false, drag: { x: false, y: false }, points: { size: 7 } },
-      scales: { x: { time: false }, y: { range: (_, min, max) => padded(min, max, range) } },
+      scales: { x: { time: false, range: () => [0, Math.max(1, end())] }, y: { range: (_, min, max) => padded(min, max, range) } },
       axes: [
         { ...axis, size: 28, space: 60, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000] },
-        { ...axis, size: 44, space: 34 },
+        { ...axis, size: 48, space: 34, values: (_, ticks) => ticks.map(tick) },
       ],
       series: [
         {},
-        ...lines.map(({ tone: name, dots }) => ({
+        ...lines.map(({ tone: name, pale, dots }) => ({
           stroke: () => tone(name),
-          width: 2,
+          width: pale ? 1 : 2,
+          alpha: pale ? 0.45 : 1,
           spanGaps: true,
           points: { show: dots ?? false, size: 6, fill: () => tone(name) },
         })),
@@ -79,7 +90,7 @@ export async function chart(
 }
 
 /** A range with room around the values, within what they can be. */
-function padded(min: number, max: number, [least, most]: [number | null, number | null]): [number, number] {
+function padded(min: number, max: number, [least, most]: Scale['range']): [number, number] {
   if (!Number.isFinite(min) || !Number.isFinite(max)) return [least ?? 0, most ?? 1]
   const room = Math.max((max - min) * 0.1, 0.02)
   return [Math.max(least ?? min - room, min - room), Math.min(most ?? max + room, max + room)]

@@ -27,6 +27,12 @@ export function percent(share: number): string {
   return `${p >= 0.995 ? p.toFixed(1) : p.toPrecision(2)} %`
 }
 
+/** A probability; what is nearly certain is not called certain. */
+export function chance(p: number): string {
+  if (p < 0.001) return '< 0.1 %'
+  return p > 0.999 ? '> 99.9 %' : `${(100 * p).toFixed(1)} %`
+}
+
 export const decimals = (x: number) =>
   x >= 100 ? count(Math.round(x)) : x >= 10 ? x.toFixed(1) : x >= 0.001 ? x.toFixed(3) : x.toExponential(1)
 

@@ -2,8 +2,9 @@
 import { effect } from '@preact/signals'
 import { render } from 'preact'
 import { NoWebGpu } from '../../no_webgpu'
-import { begin, leave } from './actions'
+import { begin } from './actions'
 import { App, purpose } from './app'
+import { leave } from './left'
 import './page.css'
 import { begun, busy, running, step } from './state'
 

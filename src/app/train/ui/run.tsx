@@ -19,6 +19,8 @@ import {
   running,
   saved,
   secondsLeft,
+  smoothed,
+  smoothedOver,
   step,
 } from './state'
 
@@ -120,15 +122,20 @@ function OutcomeLine() {
 function Tiles() {
   const { trained, all, memory, text } = begun.value ?? {}
   const accuracy = lastOf('evalAccuracy')
-  const loss = lastOf('loss')
+  const loss = smoothed(points.value).findLast((value) => value !== undefined)
   const speed = lastOf('samplesPerSecond')
   const epoch = points.value.at(-1)?.epoch
   const end = outcome.value
   const seconds = end?.seconds ?? secondsLeft.value ?? undefined
   return (
     <dl class="tiles">
-      <Tile name="Accuracy" value={accuracy === undefined ? undefined : percent(accuracy)} strong />
-      <Tile name="Loss" value={loss === undefined ? undefined : decimals(loss)} strong />
+      <Tile name="Accuracy" value={accuracy === undefined ? undefined : percent(accuracy)} under="on rows held out" strong />
+      <Tile
+        name="Training loss"
+        value={loss === undefined ? undefined : decimals(loss)}
+        under={`mean of ${smoothedOver} readings`}
+        strong
+      />
       <Tile
         name="Trained numbers"
         value={trained && count(trained)}

@@ -1,7 +1,7 @@
 import { useRef } from 'preact/hooks'
 import { predict } from './actions'
 import { examples } from './defaults'
-import { count, percent } from './format'
+import { chance, count } from './format'
 import { Card, TroubleBox } from './parts'
 import { adapter, begun, busy, canTry, guess, secondSentence, sentence, settings, source } from './state'
 
@@ -65,7 +65,7 @@ export function SentenceCard() {
                 <span class="track" aria-hidden="true" data-score={score}>
                   <span style={{ width: `${100 * score}%` }} />
                 </span>
-                <span class="share">{percent(score)}</span>
+                <span class="share">{chance(score)}</span>
               </dd>
             </div>
           ))}

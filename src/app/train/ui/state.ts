@@ -73,6 +73,18 @@ export const canTry = computed(() => Boolean(device.value && (begun.value || ada
 export const lastOf = (key: 'loss' | 'evalLoss' | 'evalAccuracy' | 'samplesPerSecond') =>
   points.value.findLast((point) => point[key] !== undefined)?.[key]
 
+/** The mean training loss of the last steps before each point: single batches jump. */
+export function smoothed(all: readonly Point[]): (number | undefined)[] {
+  const losses: number[] = []
+  return all.map(({ loss }) => {
+    if (loss === undefined) return undefined
+    losses.push(loss)
+    const last = losses.slice(-smoothedOver)
+    return last.reduce((sum, each) => sum + each, 0) / last.length
+  })
+}
+export const smoothedOver = 10
+
 export function change(part: Partial<Settings>): void {
   settings.value = { ...settings.value, ...part }
 }

@@ -14,7 +14,7 @@ export function StorageCard() {
     void clearStored()
   }
   return (
-    <Card id="storage" title="Kept in this browser" aside={stored.value && bytes(total)}>
+    <Card id="storage" title="Kept in this browser" aside={total > 0 && bytes(total)}>
       {files.length > 0 ? (
         <ul class="stored small">
           {files.map(({ name, bytes: size }) => (
