@@ -1,7 +1,7 @@
 // C[b, m, n] = alpha · Σ_k A[b, m, k] · B[b, k, n]  (+ bias[n])  (+ C[b, m, n])
 // Register tiles read straight from storage as vec4, the rows of A shared by the lanes of a subgroup: each lane loads
-// its part of A and the others get it by broadcast. Where a load costs more than a multiplication (SwiftShader, whose
-// subgroups are LANES = 4 neighbours) this is the fastest form.
+// its part of A and the others get it by broadcast. Where a load costs more than a multiplication (software adapters,
+// whose subgroups are LANES neighbours: 4 on SwiftShader, 8 on lavapipe) this is the fastest form.
 //
 // FORM 0: A·B    A rows along k, B rows along n.   Four k at a time.
 // FORM 1: A·Bᵀ   both along k.                     Dot products of vec4, four k at a time.
@@ -17,18 +17,19 @@
 // binding 4  bias  f32[n], or vec4f[n/4]; anything without BIAS
 //
 //           n →  4    4    4    4
-//          ┌────┬────┬────┬────┐   tile t of a batch: rows (t / tilesN)·ROWS …, columns (t % tilesN)·16 …
-//     m    │l 0 │l 1 │l 2 │l 3 │   lane l owns ROWS rows × columns 4l … 4l + 3
+//          ┌────┬────┬────┬────┐   tile t of a batch: rows (t / tilesN)·ROWS …, columns (t % tilesN)·4·LANES …
+//     m    │l 0 │l 1 │l 2 │ …  │   lane l owns ROWS rows × columns 4l … 4l + 3
 //     ↓ROWS│    │    │    │    │   group g: tiles (GROUP / LANES)·g …, one a subgroup
 //          └────┴────┴────┴────┘
 enable subgroups;
 const FORM = 0u;
 const ROWS = 16u;
-const SHARE = 4u; // ROWS / LANES: rows (FORM 0, 1) that a lane loads
 const LANES = 4u;
-const QUADS = 1u; // ROWS / 16: vec4s of m (FORM 2) that a lane loads
+const SHARE = 4u; // ROWS / LANES: rows (FORM 0, 1) that a lane loads
+const QUADS = 4u; // ROWS / 4
+const LOADS = 1u; // vec4s of m (FORM 2) that a lane loads
 const GROUP = 16u;
-const WIDE = false; // n and C's strides are multiples of 4
+const WIDE = false; // n and C's strides are multiples of 4, columns neighbours
 alias Out = f32;
 const BIAS = 1u; // bits of epilogue
 const ACCUMULATE = 2u;
@@ -38,7 +39,7 @@ struct Params {
   aOff: u32, aRow: u32, aB0: u32, aB1: u32,
   bOff: u32, bRow: u32, bB0: u32, bB1: u32,
   cOff: u32, cRow: u32, cB0: u32, cB1: u32,
-  batch1: u32, alpha: f32, biasOff: u32, epilogue: u32, tiles: u32,
+  batch1: u32, alpha: f32, biasOff: u32, epilogue: u32, tiles: u32, cCol: u32,
 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read_write> c: array<Out>;
@@ -46,23 +47,11 @@ struct Params {
 @group(0) @binding(3) var<storage, read> b: array<vec4f>;
 @group(0) @binding(4) var<storage, read> bias: array<Out>;
 
-fn store(cBase: u32, row: u32, col: u32, sum: vec4f) {
-  if (row >= p.m || col >= p.n) { return; }
-#if WIDE
-  let at = cBase + row * p.cRow + col / 4u;
+fn store(at: u32, col: u32, sum: Out) {
   var value = p.alpha * sum;
-  if ((p.epilogue & BIAS) != 0u) { value += bias[p.biasOff + col / 4u]; }
+  if ((p.epilogue & BIAS) != 0u) { value += bias[p.biasOff + col]; }
   if ((p.epilogue & ACCUMULATE) != 0u) { value += c[at]; }
   c[at] = value;
-#else
-  for (var j = 0u; j < min(4u, p.n - col); j++) {
-    let at = cBase + row * p.cRow + col + j;
-    var value = p.alpha * sum[j];
-    if ((p.epilogue & BIAS) != 0u) { value += bias[p.biasOff + col + j]; }
-    if ((p.epilogue & ACCUMULATE) != 0u) { value += c[at]; }
-    c[at] = value;
-  }
-#endif
 }
 
 @compute @workgroup_size(GROUP)
@@ -73,12 +62,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   let mine = g * (GROUP / LANES) + thread / LANES;
   let t = min(mine, p.tiles - 1u);
   let lane = thread % LANES;
-  let tilesN = (p.n + 15u) / 16u;
-  let tilesM = (p.m + ROWS - 1) / ROWS;
+  let tilesN = (p.n + 4u * LANES - 1u) / (4u * LANES);
+  let tilesM = (p.m + ROWS - 1u) / ROWS;
   let batch = t / (tilesN * tilesM);
   let tile = t - batch * tilesN * tilesM;
   let m0 = (tile / tilesN) * ROWS;
-  let n0 = (tile % tilesN) * 16u + lane * 4u;
+  let n0 = ((tile % tilesN) * LANES + lane) * 4u;
   let b0 = batch / p.batch1;
   let b1 = batch % p.batch1;
   let aBase = p.aOff + b0 * p.aB0 + b1 * p.aB1;
@@ -136,30 +125,47 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   }
 #endif
 #if FORM == 2
+  // Lane l loads rows 4l … 4l + 3 (and 4·LANES on, where ROWS are more).
   let lastM = (p.m - 1u) / 4u;
+  var aAt: array<u32, LOADS>;
+#unroll
+  for (var i = 0u; i < LOADS; i++) {
+    aAt[i] = aBase + min(m0 / 4u + i * LANES + lane, lastM);
+  }
   let bAt = bBase + min(n0, p.n - 4u) / 4u;
   for (var k = 0u; k < p.k; k++) {
     let right = b[bAt + k * p.bRow];
+    var own: array<vec4f, LOADS>;
+#unroll
+    for (var i = 0u; i < LOADS; i++) {
+      own[i] = a[aAt[i] + k * p.aRow];
+    }
 #unroll
     for (var q = 0u; q < QUADS; q++) {
-      let own = a[aBase + k * p.aRow + min(m0 / 4u + q * LANES + lane, lastM)];
-#unroll
-      for (var l = 0u; l < LANES; l++) {
-        let left = subgroupBroadcast(own, l);
-#unroll
-        for (var i = 0u; i < 4; i++) {
-          acc[(q * LANES + l) * 4u + i] += left[i] * right;
-        }
-      }
+      let left = subgroupBroadcast(own[q / LANES], q % LANES);
+      acc[q * 4u] += left.x * right;
+      acc[q * 4u + 1u] += left.y * right;
+      acc[q * 4u + 2u] += left.z * right;
+      acc[q * 4u + 3u] += left.w * right;
     }
   }
 #endif
   if (mine >= p.tiles) { return; }
-  // The sums stay in registers as long as every index is a constant: the loop that stores them reads a copy.
+  // The sums stay in registers as long as every index is a constant: the loop that stores them reads a copy. (A driver
+  // unrolls a loop whose count it knows: this one's is not to be known.)
   var sums: array<vec4f, ROWS>;
 #unroll
   for (var r = 0u; r < ROWS; r++) {
     sums[r] = acc[r];
   }
-  for (var r = 0u; r < ROWS; r++) { store(cBase, m0 + r, n0, sums[r]); }
+  let end = min(m0 + ROWS, p.m);
+  for (var row = m0; row < end; row++) {
+#if WIDE
+    if (n0 < p.n) { store(cBase + row * p.cRow + n0 / 4u, n0 / 4u, sums[row - m0]); }
+#else
+    for (var col = n0; col < min(n0 + 4u, p.n); col++) {
+      store(cBase + row * p.cRow + col * p.cCol, col, sums[row - m0][col - n0]);
+    }
+#endif
+  }
 }

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type FileResult, judge, parseEntries } from './records'
 
-const fileLimit = Number(process.env.CONDLORA_FILE_LIMIT_MS ?? 600_000)
+const fileLimit = Number(process.env.CONDLORA_FILE_LIMIT_MS ?? 1_200_000)
 
 /** Runs one bundled test file and counts what really finished. */
 export async function runFile(file: string, limitMs = fileLimit): Promise<FileResult> {

@@ -14,7 +14,7 @@ let seeds: number[] = []
 let atWork = false
 let inProcess: (() => Promise<void>)[] | undefined
 
-export function test(name: string, body: () => unknown, { timeoutMs = 120_000 } = {}): void {
+export function test(name: string, body: () => unknown, { timeoutMs = 300_000 } = {}): void {
   registered++
   record({ event: 'registered', name })
   const run = async () => {

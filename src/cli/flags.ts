@@ -97,6 +97,16 @@ export const runFlags = {
   output: make(text('<folder>'), 'the run: adapter, metrics.jsonl, config.json, report.html, checkpoints'),
 }
 
+const { perDeviceTrainBatchSize } = trainerFlags
+
+/** What a step's size depends on. */
+export const planFlags = {
+  ...methodFlags,
+  numLabels: dataFlags.numLabels,
+  perDeviceTrainBatchSize,
+  maxLength: make(positive, 'tokens of each row (default: 128, or what the model allows)'),
+}
+
 /** Every setting of a training run, as flags and as keys of a config file. */
 export const trainFlags = { ...runFlags, ...dataFlags, ...methodFlags, ...trainerFlags, ...deviceFlags }
 

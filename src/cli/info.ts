@@ -1,6 +1,8 @@
 import { type AdapterReport, listAdapters } from '../gpu'
-import type { Common, deviceFlags, Values } from './flags'
+import { UsageError } from './failure'
+import { type Common, type deviceFlags, kebab, planFlags, type Values } from './flags'
 import { print } from './say'
+import { pick } from './settings'
 
 const shownLimits = [
   'maxBufferSize',
@@ -14,10 +16,15 @@ const shownLimits = [
 /** What the kernels use where it is there. */
 const usedFeatures = ['shader-f16', 'subgroups', 'timestamp-query']
 
-export interface InfoOptions extends Common, Values<typeof deviceFlags> {}
+export interface InfoOptions extends Common, Values<typeof deviceFlags>, Values<typeof planFlags> {
+  plan?: string
+}
 
 /** `condlora info` */
 export async function info(options: InfoOptions): Promise<void> {
+  if (options.plan !== undefined) return (await import('./plan')).plan(options.plan, options)
+  const [alone] = Object.keys(pick(planFlags, { ...options }))
+  if (alone) throw new UsageError(`${kebab(alone)}: belongs to --plan`)
   const all = await listAdapters({ software: options.software ?? true })
   const wanted = options.adapter?.toLowerCase()
   const found = wanted === undefined ? all : all.filter((a) => a.name.toLowerCase().includes(wanted))

@@ -2,7 +2,7 @@ import { Command, Option } from 'commander'
 import type { AnalyzeOptions } from './analyze'
 import type { DoctorOptions } from './doctor'
 import type { EvaluateOptions } from './evaluate'
-import { addCommon, addFlags, dataFlags, deviceFlags, methodFlags, runFlags, trainerFlags } from './flags'
+import { addCommon, addFlags, dataFlags, deviceFlags, methodFlags, planFlags, runFlags, trainerFlags } from './flags'
 import type { InfoOptions } from './info'
 import { names, natural, positive, reader } from './kinds'
 import type { PredictOptions } from './predict'
@@ -13,11 +13,19 @@ const examples = (...lines: string[]) => `\nExamples:\n${lines.map((line) => `  
 
 // What a command needs is loaded when it runs: help and mistakes answer at once.
 function addInfo(program: Command): void {
-  const command = program.command('info').summary('which GPUs are here, what they have')
-  command.description('Lists the WebGPU adapters of this machine: driver, features, limits.')
+  const command = program.command('info').summary('which GPUs are here, what they have; what a training step will be')
+  command.description('Lists the WebGPU adapters of this machine: driver, features, limits. With --plan, what a training step is made of.')
   addFlags(command, 'Device:', { adapter: deviceFlags.adapter, software: deviceFlags.software })
+  const heading = 'Plan:'
+  command.addOption(
+    new Option('--plan <model>', 'dispatches, operations, bytes and memory of a step of this model, before it runs').helpGroup(heading),
+  )
+  addFlags(command, heading, planFlags)
   addCommon(command)
-    .addHelpText('after', examples('info', 'info --json', 'info --adapter nvidia'))
+    .addHelpText(
+      'after',
+      examples('info', 'info --json', 'info --adapter nvidia', 'info --plan models/roberta-base --method lora --batch-size 16'),
+    )
     .action(async (options: InfoOptions) => (await import('./info')).info(options))
 }
 
@@ -39,6 +47,7 @@ function addTrain(program: Command): void {
     .addOption(new Option('--resume <run>', 'go on with a run from its newest checkpoint').helpGroup('Run:'))
     .addOption(new Option('--config <file>', 'settings as JSON, named as these flags in camelCase; flags win').helpGroup('Run:'))
     .addOption(new Option('--overwrite', 'replace the run in --output').helpGroup('Run:'))
+    .addOption(new Option('--profile', 'time each kernel: a table at the end, profile.json (a Chrome trace) in the run').helpGroup('Run:'))
   addFlags(command, 'Data:', dataFlags)
   addFlags(command, 'Adapter:', methodFlags)
   addFlags(command, 'Training:', trainerFlags)

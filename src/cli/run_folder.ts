@@ -11,9 +11,9 @@ export interface MetricLine {
   [key: string]: number | string
 }
 
-const own = /^(adapter|analysis|metrics\.jsonl|config\.json|report\.html|checkpoint-\d+)$/
+const own = /^(adapter|analysis|metrics\.jsonl|config\.json|profile\.json|report\.html|checkpoint-\d+)$/
 
-/** The folder of a run: adapter/, metrics.jsonl, config.json, report.html and the Trainer's checkpoints. */
+/** The folder of a run: adapter/, metrics.jsonl, config.json, report.html, with --profile profile.json, and the Trainer's checkpoints. */
 export class RunFolder {
   readonly metrics: MetricLine[] = []
   #made = false

@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module'
 import { AutoTokenizer, type Tokenizer } from '../data'
-import type { Device } from '../gpu'
+import type { Device, KernelTime } from '../gpu'
 import { AutoModelForSequenceClassification } from '../models/auto'
 import { type CallablePeftModel, getPeftModel } from '../peft'
 import { type Metrics, Trainer } from '../train'
@@ -10,6 +10,7 @@ import { UsageError } from './failure'
 import { type Common, type Settings, trainFlags } from './flags'
 import { onInterrupt } from './interrupt'
 import { classChoice, readRun } from './load'
+import { StepProfile } from './profile'
 import { duration, metricsText, showProgress } from './progress'
 import { writeReport } from './report'
 import { RunFolder } from './run_folder'
@@ -32,6 +33,7 @@ export interface TrainOptions extends Common {
   config?: string
   resume?: string
   overwrite?: boolean
+  profile?: boolean
   [key: string]: unknown
 }
 
@@ -45,6 +47,7 @@ interface Outcome {
   parameters: { adapter: number; head: number; all: number }
   metrics: Metrics | null
   device: string
+  profile?: KernelTime[]
 }
 
 interface Job {
@@ -67,7 +70,7 @@ export async function train(options: TrainOptions): Promise<void> {
   const job: Job = { settings: settings.task ? settings : { ...settings, labels, numLabels }, data, run, options, say }
   // Before the GPU is woken: a model that is not there is told in one line.
   const tokenizer = await AutoTokenizer.fromPretrained(settings.model as string)
-  const device = await openCheckedDevice(settings, job.say)
+  const device = await openCheckedDevice(settings, job.say, options)
   try {
     const outcome = await trainOn(await adaptedModel(device, job), tokenizer, job)
     print(options.json ? JSON.stringify(outcome) : outcomeText(outcome))
@@ -105,12 +108,14 @@ async function trainOn(model: CallablePeftModel, tokenizer: Tokenizer, job: Job)
     args: trainerSettings(settings, 'rows' in data.train ? data.train.rows.length : 0, data.validation !== undefined),
     notice: say,
     // A device that is lost costs the steps since the last checkpoint, not the run.
-    reopen: async () => adaptedModel(await openCheckedDevice(settings, say), job),
+    reopen: async () => adaptedModel(await openCheckedDevice(settings, say, options), job),
   })
+  const profile = options.profile ? new StepProfile(trainer) : null
   const { outputDir: _, ...args } = trainer.args
   const config = { ...resolved(settings, model.peftConfig, args), about: about(model.device) }
   run.open(config, options.resume === undefined)
   const trained = await runTrainer(trainer, job)
+  const kernels = await profile?.write(run)
   const metrics = data.validation ? await lastMetrics(trainer, run) : null
   await trainer.model.savePretrained(run.path('adapter'))
   const outcome: Outcome = {
@@ -123,7 +128,9 @@ async function trainOn(model: CallablePeftModel, tokenizer: Tokenizer, job: Job)
     parameters: model.trainableParameters(),
     metrics,
     device: trainer.model.device.adapterName,
+    profile: kernels,
   }
+  if (profile && !options.json) print(`${profile.table}\n`)
   await writeReport(run, { config, outcome })
   trainer.dispose()
   return outcome

@@ -44,8 +44,8 @@ export interface Form {
   constants?: Constants
   /** Ops take it on these alone. Default: on both. */
   on?: 'processors' | 'gpus'
-  /** Runs only where subgroups are four threads. */
-  subgroups?: boolean
+  /** Runs only where subgroups are this many threads. */
+  subgroups?: number
 }
 
 /** How the kernels of one .wgsl file are checked. */

@@ -1,7 +1,7 @@
 import { shaders } from 'condlora:build'
 import type { Device } from '../gpu'
 import type { Kernel } from '../gpu/pipelines'
-import { sharesLanes } from '../ops/gemm_kernels'
+import { lanesOf } from '../ops/gemm_kernels'
 import type { Check, Constants } from './check'
 import { checks } from './checks'
 
@@ -24,10 +24,10 @@ export function allSubjects(device: Device, only = false): Subject[] {
   return Object.entries(checks).flatMap(([file, all]) =>
     all.flatMap((check) =>
       check.forms
-        .filter(({ on = kind, subgroups }) => !only || (on === kind && (!subgroups || sharesLanes(device))))
+        .filter(({ on = kind, subgroups }) => !only || (on === kind && (!subgroups || subgroups === lanesOf(device))))
         .map(({ constants, subgroups }) => {
           const entry = check.entry ?? 'main'
-          const skip = subgroups && !sharesLanes(device) ? 'needs subgroups of 4 threads' : undefined
+          const skip = subgroups && subgroups !== lanesOf(device) ? `needs subgroups of ${subgroups} threads` : undefined
           return { name: kernelName(file, entry, constants), file, source: shaders[file], entry, constants, check, skip }
         }),
     ),

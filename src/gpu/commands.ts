@@ -22,11 +22,19 @@ export const f32 = (value: number): Word => ({ f32: value })
 
 /** A command made ready: what replay hands to the encoder. */
 export interface Launch {
+  op: string
   pipeline: GPUComputePipeline
   group: GPUBindGroup
   uniformOffset: number
   grid: [number, number, number]
   cost: { flops: number; bytes: number }
+}
+
+/** Puts a launch into a pass. */
+export function dispatch(pass: GPUComputePassEncoder, { pipeline, group, uniformOffset, grid }: Launch): void {
+  pass.setPipeline(pipeline)
+  pass.setBindGroup(0, group, [uniformOffset])
+  pass.dispatchWorkgroups(...grid)
 }
 
 // Kernels count groups in u32, padding included.

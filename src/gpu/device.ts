@@ -5,6 +5,7 @@ import { Memory, Storage } from './memory'
 import { Pacer, realGpu, softwareGpu } from './pacer'
 import { Kernels } from './pipelines'
 import { keepAlive } from './platform.node'
+import type { Profiler } from './profiler'
 import { Arena, Recording } from './recording'
 import type { Constants } from './wgsl'
 import { WorkQueue } from './work_queue'
@@ -28,7 +29,10 @@ export interface Dispatch {
   bind: Binding[]
   words: Word[]
   groups: number
+  /** Operations on floats. */
   flops?: number
+  /** Bytes read and written, each counted once. Default: all that is bound. */
+  bytes?: number
 }
 
 /** The limits of WebGPU that kernels and memory are fitted to, by WebGPU's names; sizes in bytes. */
@@ -123,7 +127,7 @@ export class Device {
     if (kernel.writes.length !== d.bind.length)
       throw new GpuError(`${d.op}: the kernel has ${kernel.writes.length} storage bindings, the op gave ${d.bind.length}`)
     this.#checkBindings(d)
-    const bytes = d.bind.reduce((sum, { size }) => sum + size, 0)
+    const bytes = d.bytes ?? d.bind.reduce((sum, { size }) => sum + size, 0)
     const command: Command = { op: d.op, kernel, bindings: d.bind, words: d.words, groups: d.groups, flops: d.flops ?? 0, bytes }
     if (this.#recording) {
       this.#recording.add(command)
@@ -221,6 +225,17 @@ export class Device {
     this.flush()
     await keepAlive(this.work.add(() => this.pacer.submit(launches, name)))
     this.work.throwFailure()
+  }
+
+  /**
+   * Times every dispatch given from now on until the profiler's `stop()`. It asks for a device with `timestamp-query`;
+   * one that was opened with `profile: true` tells times as exactly as its platform can.
+   * @throws GpuError where the device has no `timestamp-query`, or a profiler is at work already
+   */
+  async profile(): Promise<Profiler> {
+    this.work.assertAlive()
+    const { startProfiler } = await import('./profiler')
+    return startProfiler(this)
   }
 
   /** Treats a device that hangs as lost: whatever waits for it rejects with `error`, now and from now on. */

@@ -4,5 +4,7 @@ export { type Binding, Device, type DeviceLimits, type Dispatch } from './device
 export { asError, complain, DeviceLostError, GpuError, OutOfMemoryError } from './errors'
 export { type MemoryStats, Storage } from './memory'
 export { type OpenDeviceOptions, openDevice } from './open'
+export type { KernelTime, Profile } from './profile'
+export type { Profiler } from './profiler'
 export { Recording, replayAll } from './recording'
 export { preprocess } from './wgsl'

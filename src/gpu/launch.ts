@@ -31,7 +31,8 @@ export async function prepare(
     return ranges[i].map(({ count, at }): Launch => {
       const grid = fold(count, device.limits.maxComputeWorkgroupsPerDimension, c.op)
       const share = count / c.groups
-      return { pipeline: pipelines[i], group, uniformOffset: at, grid, cost: { flops: c.flops * share, bytes: c.bytes * share } }
+      const cost = { flops: c.flops * share, bytes: c.bytes * share }
+      return { op: c.op, pipeline: pipelines[i], group, uniformOffset: at, grid, cost }
     })
   })
 }

@@ -1,6 +1,6 @@
 import { Device, type DeviceLimits } from './device'
 import { asError } from './errors'
-import { adapterToggles, keepAlive, noAdapterHint, platformGpu } from './platform.node'
+import { adapterToggles, exactTimestamps, keepAlive, noAdapterHint, platformGpu } from './platform.node'
 
 /** Which adapter `openDevice` takes, and what it may use of it. */
 export interface OpenDeviceOptions {
@@ -16,6 +16,8 @@ export interface OpenDeviceOptions {
   memoryLimit?: number
   /** Milliseconds that one submit may keep the device busy. Default 200; 2,000 on software adapters. */
   submitBudgetMs?: number
+  /** For `device.profile()`: times to the nanosecond where the platform gives them (Node); without `timestamp-query` an error. */
+  profile?: boolean
   /** For tests: pretend that the device has no more than this. */
   cap?: Partial<DeviceLimits>
   /** Gets one line: which adapter computes. Default `console.info`. */
@@ -41,13 +43,16 @@ const wantedLimits = [
  */
 export async function openDevice(options: OpenDeviceOptions = {}): Promise<Device> {
   const allowed = options.software ?? false
-  const gpu = await platformGpu(allowed, options.adapter === undefined ? [] : await adapterToggles(options.adapter, allowed))
+  const toggles = options.adapter === undefined ? [] : await adapterToggles(options.adapter, allowed)
+  const gpu = await platformGpu(allowed, options.profile ? [...toggles, ...exactTimestamps] : toggles)
   const adapter = await keepAlive(gpu.requestAdapter({ powerPreference: options.powerPreference ?? 'high-performance' }))
   if (!adapter) throw new Error(`openDevice: no WebGPU adapter was found. ${noAdapterHint}`)
   const software = isSoftware(adapter)
   if (software && !allowed)
     throw new Error(`openDevice: the only WebGPU adapter here is ${describe(adapter)}, and nobody asked for it. ${noAdapterHint}`)
   const features = wanted.filter((f) => adapter.features.has(f) && !options.withhold?.includes(f))
+  if (options.profile && !features.includes('timestamp-query'))
+    throw new Error(`openDevice: profile: ${describe(adapter)} has no timestamp-query here: nothing can be timed on it`)
   const requiredLimits = Object.fromEntries(wantedLimits.map((name) => [name, adapter.limits[name]]))
   const device = await keepAlive(adapter.requestDevice({ requiredFeatures: features, requiredLimits })).catch((thrown) => {
     throw new Error(`openDevice: ${describe(adapter)} gave no device: ${asError(thrown).message}`)

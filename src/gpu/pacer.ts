@@ -1,4 +1,4 @@
-import type { Launch } from './commands'
+import { dispatch, type Launch } from './commands'
 import { GpuError } from './errors'
 import type { WorkQueue } from './work_queue'
 
@@ -18,6 +18,9 @@ export interface Cost {
 export const realGpu: Rates = { flops: 5e11, bytes: 5e10, dispatch: 1e-5 }
 export const softwareGpu: Rates = { flops: 1.5e9, bytes: 1e9, dispatch: 2e-5 }
 
+/** Encodes a submit's launches so that each is timed; the function that it gives back is called when they are submitted. */
+export type Timer = (encoder: GPUCommandEncoder, launches: readonly Launch[], name: string) => () => void
+
 /**
  * Keeps each submit under a time budget and at most two in flight, so that no driver's watchdog (Windows: 2 s) fires
  * and a page stays responsive. Estimates follow the device: measured time corrects the scale.
@@ -27,6 +30,8 @@ export class Pacer {
   scale = 1
   submits = 0
   mostInFlight = 0
+  /** Of a profiler at work. */
+  timer: Timer | null = null
   #inFlight: Promise<void>[] = []
 
   constructor(
@@ -88,15 +93,15 @@ export class Pacer {
   #encode(launches: readonly Launch[], start: number, end: number, name: string): void {
     const submit = () => {
       const encoder = this.device.createCommandEncoder({ label: name })
-      const pass = encoder.beginComputePass()
-      for (let i = start; i < end; i++) {
-        const { pipeline, group, uniformOffset, grid } = launches[i]
-        pass.setPipeline(pipeline)
-        pass.setBindGroup(0, group, [uniformOffset])
-        pass.dispatchWorkgroups(...grid)
+      const some = launches.slice(start, end)
+      const submitted = this.timer?.(encoder, some, name)
+      if (!submitted) {
+        const pass = encoder.beginComputePass()
+        for (const launch of some) dispatch(pass, launch)
+        pass.end()
       }
-      pass.end()
       this.device.queue.submit([encoder.finish()])
+      submitted?.()
     }
     this.work.watch('validation', submit, (message) => new GpuError(`${name}: ${message}`))
     this.submits++

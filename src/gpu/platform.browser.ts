@@ -5,6 +5,9 @@ export async function platformGpu(_software: boolean, _toggles: string[] = []): 
   return gpu
 }
 
+/** A browser rounds times as it likes. */
+export const exactTimestamps: string[] = []
+
 /** What to tell a user of this platform who has no adapter. */
 export const noAdapterHint =
   'Use Chrome or Edge 113+, Safari 26+ or Firefox 141+ on a secure page (https or localhost); on Linux start Chrome with ' +

@@ -69,6 +69,9 @@ function matching(names: AdapterName[], wanted: string): AdapterName[] {
   return exact.length ? exact.slice(0, 1) : names.filter((n) => n.name.toLowerCase().includes(wanted.toLowerCase()))
 }
 
+/** Dawn rounds times to 65.5 µs unless told not to. */
+export const exactTimestamps = ['disable-dawn-features=timestamp_quantization']
+
 /** What to tell a user of this platform who has no adapter. */
 export const noAdapterHint =
   'Linux: install a Vulkan driver (Debian: mesa-vulkan-drivers, or the maker of your GPU); macOS 12+ and Windows 10+: update the GPU driver. ' +

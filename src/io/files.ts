@@ -39,6 +39,18 @@ export function memoryFiles(name: string, entries: Iterable<[string, Uint8Array]
   }
 }
 
+/** A folder of a larger one. */
+export function subFolder(files: Files, folder: string): Files {
+  return {
+    name: `${files.name}/${folder}`,
+    list: async () => (await files.list()).filter((f) => f.startsWith(`${folder}/`)).map((f) => f.slice(folder.length + 1)),
+    size: (path) => files.size(`${folder}/${path}`),
+    read: (path, start, end) => files.read(`${folder}/${path}`, start, end),
+    write: (path, bytes) => files.write(`${folder}/${path}`, bytes),
+    ...(files.remove ? { remove: (path: string) => files.remove?.(`${folder}/${path}`) ?? Promise.resolve() } : {}),
+  }
+}
+
 async function joined(pieces: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
   const parts: Uint8Array[] = []
   for await (const piece of pieces) parts.push(new Uint8Array(piece))

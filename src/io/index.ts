@@ -1,7 +1,7 @@
 export { blobFiles, droppedFiles } from './blobs'
 export { openCheckpoint } from './checkpoint'
 export { directoryFiles } from './directory'
-export { checkPath, decodeUtf8, type Files, memoryFiles, parseJson, readJson } from './files'
+export { checkPath, decodeUtf8, type Files, memoryFiles, parseJson, readJson, subFolder } from './files'
 export { openFile, openFolder } from './folder.node'
 export { fromBfloat16, fromHalf, toHalf } from './half'
 export { sha256 } from './hash'

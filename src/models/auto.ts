@@ -55,6 +55,7 @@ export function callable<M extends object>(model: M, call: (tokens: TokenBatch) 
       // Methods need their object; a property that can itself be called stays what it is.
       return typeof value === 'function' && !Object.hasOwn(model, key) ? value.bind(model) : value
     },
+    set: (_, key, value) => Reflect.set(model, key, value, model),
     has: (_, key) => key in model,
     getPrototypeOf: () => Object.getPrototypeOf(model),
   }) as unknown as CallableModel<M>

@@ -69,9 +69,9 @@ export class Encoder {
 
   /** Hidden states [batch, length, hidden]; with `all`, also those before the first and after each layer. */
   forward({ inputIds, positionIds, tokenTypeIds, attentionMask }: ModelInputs, pass: Pass, all?: Tensor[]): Tensor {
-    const types = embedding(this.type, tokenTypeIds)
-    const sum = add(add(embedding(this.word, inputIds), types), embedding(this.position, positionIds))
-    let x = pass.dropout(this.norm.forward(sum), this.config.hiddenDropoutProb)
+    const look = (table: Tensor, ids: Tensor) => embedding(pass.of(table), ids)
+    const sum = add(add(look(this.word, inputIds), look(this.type, tokenTypeIds)), look(this.position, positionIds))
+    let x = pass.dropout(this.norm.forward(sum, pass), this.config.hiddenDropoutProb)
     all?.push(x)
     for (const layer of this.layers) {
       x = layer.forward(x, attentionMask, pass)
@@ -113,9 +113,9 @@ class EncoderLayer {
     const { hiddenDropoutProb: p, attentionProbsDropoutProb, numAttentionHeads: heads } = this.config
     const [q, k, v] = [query.forward(x, pass), key.forward(x, pass), value.forward(x, pass)]
     const mixed = attention(q, k, v, { heads, mask, dropout: pass.nextDropout(attentionProbsDropoutProb) })
-    const attended = attentionNorm.forward(add(pass.dropout(attentionOutput.forward(mixed, pass), p), x))
+    const attended = attentionNorm.forward(add(pass.dropout(attentionOutput.forward(mixed, pass), p), x), pass)
     const wide = this.#activate(intermediate.forward(attended, pass))
-    return outputNorm.forward(add(pass.dropout(output.forward(wide, pass), p), attended))
+    return outputNorm.forward(add(pass.dropout(output.forward(wide, pass), p), attended), pass)
   }
 
   linears(): Linear[] {

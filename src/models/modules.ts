@@ -1,3 +1,4 @@
+import type { Tensor } from '../graph'
 import type { Linear } from '../nn/linear'
 import type { SequenceClassifier } from './sequence_classification'
 
@@ -13,15 +14,16 @@ export function linearsOf({ encoder, head }: SequenceClassifier): Linear[] {
 }
 
 /** Every tensor by its name in a checkpoint. */
-export function tensorNames({ encoder, head }: SequenceClassifier): string[] {
-  return [...[...encoder.tensors.keys()].map((name) => `${encoder.prefix}.${name}`), ...head.tensors.keys()]
+export function namedTensors({ encoder, head }: SequenceClassifier): Map<string, Tensor> {
+  const backbone = [...encoder.tensors].map(([name, tensor]): [string, Tensor] => [`${encoder.prefix}.${name}`, tensor])
+  return new Map([...backbone, ...head.tensors])
 }
 
 export function modulesOf(model: SequenceClassifier): Module[] {
   const linears = new Set(linearsOf(model).map(({ name }) => name))
   const kind = (name: string) => (linears.has(name) ? 'linear' : name.endsWith('_embeddings') ? 'embedding' : 'other')
   const names = new Set<string>()
-  for (const tensor of tensorNames(model)) {
+  for (const tensor of namedTensors(model).keys()) {
     const parts = tensor.split('.').slice(0, -1)
     parts.forEach((_, i) => names.add(parts.slice(0, i + 1).join('.')))
   }

@@ -26,8 +26,6 @@ export interface ClassificationHead {
   readonly linears: Linear[]
   /** Every tensor by checkpoint name. */
   readonly tensors: Map<string, Tensor>
-  /** Module names for PEFT's modules_to_save. */
-  readonly modulesToSave: string[]
   /** Logits [batch, numLabels] from the first token's hidden state [batch, hidden]. */
   forward(first: Tensor, pass: Pass): Tensor
 }
@@ -37,7 +35,6 @@ class RobertaHead implements ClassificationHead {
   readonly trained: Linear[]
   readonly linears: Linear[]
   readonly tensors: Map<string, Tensor>
-  readonly modulesToSave = ['classifier']
 
   constructor(
     device: Device,
@@ -61,7 +58,6 @@ class BertHead implements ClassificationHead {
   readonly trained: Linear[]
   readonly linears: Linear[]
   readonly tensors: Map<string, Tensor>
-  readonly modulesToSave = ['classifier']
   readonly #pooler: Linear
 
   constructor(

@@ -93,6 +93,13 @@ export async function loadWeights(model: ModelForSequenceClassification, plan: W
   await model.device.sync()
 }
 
+/** The digest of a model's weights as they are now. */
+export async function digestOf({ encoder, head }: ModelForSequenceClassification): Promise<string> {
+  const digest = new Digest()
+  for (const tensor of [...encoder.tensors.values(), ...head.tensors.values()]) digest.add(await tensor.data())
+  return digest.hex
+}
+
 type Write = (tensor: Tensor, values: Float32Array) => void
 
 async function load(tensor: Tensor, entry: TensorEntry, write: Write, chunk?: number): Promise<void> {

@@ -1,5 +1,6 @@
 import type { Tensor } from '../graph'
 import { layerNorm } from '../ops/layer_norm'
+import type { Pass } from './pass'
 
 /** y = γ·(x − μ)/√(σ² + eps) + β over the last dimension. */
 export class LayerNorm {
@@ -9,7 +10,7 @@ export class LayerNorm {
     readonly eps: number,
   ) {}
 
-  forward(x: Tensor): Tensor {
-    return layerNorm(x, this.weight, this.bias, this.eps)
+  forward(x: Tensor, pass: Pass): Tensor {
+    return layerNorm(x, pass.of(this.weight), pass.of(this.bias), this.eps)
   }
 }

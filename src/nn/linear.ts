@@ -15,7 +15,6 @@ export class Linear {
   forward(x: Tensor, pass: Pass): Tensor {
     const adapter = pass.adapters.get(this.name)
     if (adapter) return adapter.forward(this, x, pass)
-    const { weight, bias } = pass.replaced.get(this.name) ?? this
-    return linear(x, weight, bias)
+    return linear(x, pass.of(this.weight), pass.of(this.bias))
   }
 }

@@ -60,6 +60,12 @@ export class FlatParameters {
     return tensor
   }
 
+  /** Gives the memory back. */
+  dispose(): void {
+    this.values.dispose()
+    this.gradients.dispose()
+  }
+
   /** Every trained tensor with its place. */
   leaves(): [leaf: Tensor, offset: number][] {
     return [...this.byName].map(([name, t]) => [t, this.places.get(name) as number])

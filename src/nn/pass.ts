@@ -5,12 +5,8 @@ import type { Linear } from './linear'
 /** What changes a linear layer's output without touching its weight: LoRA and its relatives. */
 export interface LinearAdapter {
   forward(layer: Linear, x: Tensor, pass: Pass): Tensor
-}
-
-/** Stands in for a layer's own weight and bias: PEFT's modules_to_save. */
-export interface Replacement {
-  weight: Tensor
-  bias: Tensor | null
+  /** Adds ΔW to `weight`, a copy of the layer's own: from then on that does what `forward` did. */
+  mergeInto(weight: Tensor): void
 }
 
 export interface PassOptions {
@@ -18,24 +14,30 @@ export interface PassOptions {
   rngState?: Tensor | null
   /** By module path, e.g. `roberta.encoder.layer.0.attention.self.query`. */
   adapters?: ReadonlyMap<string, LinearAdapter>
-  replaced?: ReadonlyMap<string, Replacement>
+  /** What stands in for tensors of the model: trained heads and biases, merged weights. */
+  replaced?: ReadonlyMap<Tensor, Tensor>
 }
 
 /** One run of a model's forward: the model itself holds no mode and no adapter, so that one base serves many. */
 export class Pass {
   readonly adapters: ReadonlyMap<string, LinearAdapter>
-  readonly replaced: ReadonlyMap<string, Replacement>
+  readonly #replaced: ReadonlyMap<Tensor, Tensor>
   readonly #rngState: Tensor | null
   #stream = 0
 
   constructor(options: PassOptions = {}) {
     this.adapters = options.adapters ?? new Map()
-    this.replaced = options.replaced ?? new Map()
+    this.#replaced = options.replaced ?? new Map()
     this.#rngState = options.rngState ?? null
   }
 
   get training(): boolean {
     return this.#rngState !== null
+  }
+
+  /** A tensor of the model, or what stands in for it. */
+  of<T extends Tensor | null>(tensor: T): T {
+    return (tensor && (this.#replaced.get(tensor) as T)) ?? tensor
   }
 
   /** The random stream of the next dropout: the n-th call of a pass always has stream n. */

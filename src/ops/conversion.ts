@@ -127,6 +127,7 @@ function run(op: string, weights: Tensor[], { r, outputs, inputs }: Shape, jobs:
     jobs.forEach((job, i) => {
       words.push(groups[i], bound[i].o.skip, job.o.layer, job.o.n, job.o.j, bound[i].t.skip, job.t.layer, job.t.j, job.t.k)
     })
+    const others = bound.reduce((sum, { o, t }) => sum + o.binding.size + t.binding.size, 0)
     device.run({
       op,
       shader,
@@ -135,6 +136,7 @@ function run(op: string, weights: Tensor[], { r, outputs, inputs }: Shape, jobs:
       words,
       groups: groups[0] + groups[1],
       flops: 4 * r * part.rows * inputs * part.count,
+      bytes: 4 * part.count * part.rows * inputs + others, // matrices of other kinds may lie between
     })
   }
 }

@@ -31,6 +31,7 @@ export function embedding(table: Tensor, ids: Tensor, runs?: TokenRuns): Tensor 
         bind: [y.bind(start * h, count * h), table.bind(part.start * h, part.count * h), some.binding],
         words: [count, h, part.start, part.count, some.skip],
         groups: Math.ceil((count * h) / 64),
+        bytes: 4 * count * (2 * h + 1), // not the whole table
       })
   }
   return tape('embedding', [table], y, (dy) => {
@@ -52,6 +53,7 @@ function tableGradient(device: Device, table: Tensor, dy: Tensor, { runs, order 
         words: [order.size, h, part.start, part.count, start, count],
         groups: order.size,
         flops: count * h,
+        bytes: 4 * count * (2 * h + 4),
       })
   return out
 }

@@ -29,6 +29,7 @@ function run(op: string, from: Tensor, to: Tensor, length: number, backward: boo
       bind: backward ? [bind(to, wide), bind(from, narrow)] : [bind(to, narrow), bind(from, wide)],
       words: [size, hidden, length],
       groups: Math.ceil(size / 64),
+      bytes: 4 * (size + count * narrow),
     })
   }
   return to

@@ -1,6 +1,6 @@
 import tiled from '../../shaders/matmul.wgsl'
 import direct from '../../shaders/matmul_direct.wgsl'
-import lanes from '../../shaders/matmul_lanes.wgsl'
+import lanesShader from '../../shaders/matmul_lanes.wgsl'
 import plain from '../../shaders/matmul_plain.wgsl'
 import { type Binding, type Device, f32, type Word } from '../gpu'
 import { extent, type Matrix, operands, type Part } from './gemm_operands'
@@ -17,7 +17,7 @@ interface Job extends Part {
 
 /**
  * One dispatch of the kernel that suits device and shapes: `matmul.wgsl` on GPUs; on software adapters
- * `matmul_plain.wgsl` for what is no multiple of 4, `matmul_lanes.wgsl` where subgroups of four can share their loads,
+ * `matmul_plain.wgsl` for what is no multiple of 4, `matmul_lanes.wgsl` where the threads of a subgroup can share their loads,
  * else `matmul_direct.wgsl`.
  */
 export function launch(g: Part): void {
@@ -42,7 +42,8 @@ export function launch(g: Part): void {
   if (form === null) return runPlain(device, job)
   // A vec4 binding is read in whole vec4s.
   for (const binding of job.bind.slice(1, 3)) binding.size = Math.ceil(binding.size / 16) * 16
-  if (sharesLanes(device) && g.n >= 12 && g.m >= 12) runLanes(device, job, form)
+  const shape = laneShape(device, job, form)
+  if (shape) runLanes(device, job, form, shape)
   else runDirect(device, job, form)
 }
 
@@ -85,21 +86,64 @@ function runDirect(device: Device, job: Job, form: number): void {
   device.run({ op, shader: direct, constants, bind, words: vectorWords(job, tiles, 1), groups: Math.ceil(tiles / 8), flops })
 }
 
-/** Whether four neighbouring threads are a subgroup: there a broadcast is a shuffle of registers. */
-export function sharesLanes({ features, gpu }: Device): boolean {
-  const { subgroupMinSize, subgroupMaxSize } = gpu.adapterInfo ?? {}
-  return features.has('subgroups') && subgroupMinSize === 4 && subgroupMaxSize === 4
+/** How many neighbouring threads are a subgroup, where that is 4 or 8 (there a broadcast is a shuffle of registers); else 0. */
+export function lanesOf({ features, gpu }: Device): number {
+  const { subgroupMinSize: lanes = 0, subgroupMaxSize } = gpu.adapterInfo ?? {}
+  return features.has('subgroups') && lanes === subgroupMaxSize && (lanes === 4 || lanes === 8) ? lanes : 0
 }
 
-/** One tile of 16 columns a subgroup; 32 rows are a sixth faster than 16 unless too many of them are past the end. */
-function runLanes(device: Device, job: Job, form: number): void {
-  const { op, m, n, c, skip, bind, flops } = job
-  const padded = (rows: number) => Math.ceil(m / rows) * rows
-  const rows = padded(32) <= 1.17 * padded(16) ? 32 : 16
-  const tiles = (padded(rows) / rows) * Math.ceil(n / 16) * job.batches
-  const WIDE = n % 4 === 0 && skip.bias % 4 === 0 && whole(c, skip.c)
-  const constants = { FORM: form, ROWS: rows, SHARE: rows / 4, QUADS: rows / 16, WIDE, Out: WIDE ? 'vec4f' : 'f32' }
-  device.run({ op, shader: lanes, constants, bind, words: vectorWords(job, tiles, WIDE ? 4 : 1), groups: Math.ceil(tiles / 4), flops })
+interface LaneShape {
+  lanes: number
+  rows: number
+  /** C's columns are computed as rows: for few columns. */
+  turned: boolean
+  wide: boolean
+}
+
+/** Tiles for `matmul_lanes.wgsl`; null where more than half of their sums would lie outside C. */
+function laneShape(device: Device, { m, n, c, skip, bias }: Job, form: number): LaneShape | null {
+  const lanes = lanesOf(device)
+  if (lanes === 0) return null
+  const turned = form > 0 && n <= 2 * lanes && n < m && !bias
+  const wide = !turned && n % 4 === 0 && skip.bias % 4 === 0 && whole(c, skip.c)
+  if (form === 0 && !wide) return null
+  const [down, across] = turned ? [n, m] : [m, n]
+  const padded = (rows: number) => Math.ceil(down / rows) * rows
+  // Large tiles are faster unless too many of their rows are past the end; 32 rows do not fit lavapipe's registers.
+  const large = lanes === 4 ? 32 : 16
+  const rows = wide && padded(large) <= 1.25 * padded(8) ? large : 8
+  const used = (down * across) / (padded(rows) * Math.ceil(across / (4 * lanes)) * 4 * lanes)
+  return used < 0.4 ? null : { lanes, rows, turned, wide }
+}
+
+/** One tile of 4 · lanes columns a subgroup, 16 threads a group. */
+function runLanes(device: Device, job: Job, form: number, { lanes, rows, turned, wide }: LaneShape): void {
+  const { op, m, n, a, b, c, skip, bind, flops } = job
+  const [down, across] = turned ? [n, m] : [m, n]
+  const tiles = Math.ceil(down / rows) * Math.ceil(across / (4 * lanes)) * job.batches
+  const words = vectorWords(
+    turned ? { ...job, m: n, n: m, a: b, b: a, c: { ...c, rowStride: 1 }, skip: { ...skip, a: skip.b, b: skip.a } } : job,
+    tiles,
+    wide ? 4 : 1,
+  )
+  device.run({
+    op,
+    shader: lanesShader,
+    constants: {
+      FORM: form,
+      ROWS: rows,
+      LANES: lanes,
+      SHARE: rows / lanes,
+      QUADS: rows / 4,
+      LOADS: Math.ceil(rows / (4 * lanes)),
+      WIDE: wide,
+      Out: wide ? 'vec4f' : 'f32',
+    },
+    bind: turned ? [bind[0], bind[2], bind[1], bind[3]] : bind,
+    words: [...words, turned ? c.rowStride : 1],
+    groups: Math.ceil((tiles * lanes) / 16),
+    flops,
+  })
 }
 
 /** Strides in vec4s; those of C and the bias in `cell` numbers. */

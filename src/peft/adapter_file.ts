@@ -1,42 +1,45 @@
 import { type Files, type NamedTensor, openCheckpoint, readJson, readTensor, writeSafetensors } from '../io'
 import type { ParameterSpec } from '../nn/parameters'
-import { configFromJson, configToJson, type ResolvedPeftConfig } from './config'
+import type { Adapter } from './adapter'
+import type { ResolvedPeftConfig } from './config'
+import { configFromJson, configToJson } from './config_json'
 import { nameA, nameB } from './lora'
-import type { PeftModel } from './model'
+import { savedModules } from './targets'
 
 const prefix = 'base_model.model.'
 const weights = 'adapter_model'
 
-/** Writes an adapter folder. The configuration comes last: a folder without one is no adapter. */
-export async function writeAdapter(model: PeftModel, files: Files, { as }: { as?: 'lora' }): Promise<void> {
-  const own = as === undefined || model.peftConfig.peftType === 'LORA'
-  const tensors = own ? await ownTensors(model) : await loraTensors(model)
+/** Writes an adapter folder; `base` names the model that it is for. The configuration comes last: a folder without one is no adapter. */
+export async function writeAdapter(adapter: Adapter, base: string, files: Files, { as }: { as?: 'lora' }): Promise<void> {
+  const { peftType, baseModelNameOrPath } = adapter.config
+  const own = as === undefined || peftType === 'LORA'
+  const tensors = own ? await ownTensors(adapter) : await loraTensors(adapter)
   const config: ResolvedPeftConfig = {
-    ...model.peftConfig,
-    peftType: own ? model.peftConfig.peftType : 'LORA',
-    modulesToSave: model.peftConfig.modulesToSave ?? ['classifier', 'score'],
-    baseModelNameOrPath: model.peftConfig.baseModelNameOrPath ?? model.base.nameOrPath,
+    ...adapter.config,
+    peftType: own ? peftType : 'LORA',
+    modulesToSave: savedModules(adapter.config),
+    baseModelNameOrPath: baseModelNameOrPath ?? base,
   }
   await files.write(`${weights}.safetensors`, writeSafetensors(tensors))
   await files.write('adapter_config.json', new TextEncoder().encode(`${JSON.stringify(configToJson(config), null, 2)}\n`))
 }
 
-async function ownTensors(model: PeftModel): Promise<NamedTensor[]> {
-  return [...(await model.parameters.read())].map(([name, t]) => ({ name: prefix + name, ...t }))
+async function ownTensors({ parameters }: Adapter): Promise<NamedTensor[]> {
+  return [...(await parameters.read())].map(([name, t]) => ({ name: prefix + name, ...t }))
 }
 
-async function loraTensors(model: PeftModel): Promise<NamedTensor[]> {
-  const adapter = new Set(model.method.parameters.map((p) => p.name))
-  const head = [...(await model.parameters.read())].filter(([name]) => !adapter.has(name))
+async function loraTensors({ method, parameters }: Adapter): Promise<NamedTensor[]> {
+  const own = new Set(method.parameters.map((p) => p.name))
+  const whole = [...(await parameters.read())].filter(([name]) => !own.has(name))
   const factors = await Promise.all(
-    model.method.asLora(model.parameters).flatMap(({ path, A, B }) =>
+    method.asLora(parameters).flatMap(({ path, A, B }) =>
       [
         { name: nameA(path), t: A },
         { name: nameB(path), t: B },
       ].map(async ({ name, t }) => ({ name: prefix + name, shape: t.shape, data: await t.data() })),
     ),
   )
-  return [...factors, ...head.map(([name, t]) => ({ name: prefix + name, ...t }))]
+  return [...factors, ...whole.map(([name, t]) => ({ name: prefix + name, ...t }))]
 }
 
 /** Reads adapter_config.json of an adapter folder. */

@@ -1,12 +1,11 @@
 import * as v from 'valibot'
 import { validate } from '../io'
-import { writtenDefaults } from './written_defaults'
 
 const positive = v.pipe(v.number(), v.integer(), v.minValue(1))
 const names = v.array(v.pipe(v.string(), v.nonEmpty()))
 const rate = v.pipe(v.number(), v.minValue(0), v.ltValue(1))
 
-const schema = v.strictObject({
+export const schema = v.strictObject({
   /** LORA, CONDLORA, or HEAD: the classification head alone. */
   peftType: v.picklist(['LORA', 'CONDLORA', 'HEAD']),
   /** Rank of ΔW. */
@@ -36,7 +35,7 @@ const schema = v.strictObject({
 export type PeftConfig = v.InferInput<typeof schema>
 export type ResolvedPeftConfig = v.InferOutput<typeof schema>
 
-const onlyFor: Partial<Record<keyof ResolvedPeftConfig, ResolvedPeftConfig['peftType']>> = {
+export const onlyFor: Partial<Record<keyof ResolvedPeftConfig, ResolvedPeftConfig['peftType']>> = {
   useRslora: 'LORA',
   rankPattern: 'LORA',
   alphaPattern: 'LORA',
@@ -55,39 +54,3 @@ export function peftConfig(config: PeftConfig, what = 'peft config'): ResolvedPe
 
 const isDefault = (key: keyof ResolvedPeftConfig, value: unknown) =>
   JSON.stringify(value) === JSON.stringify(validate(schema, { peftType: 'LORA' }, 'defaults')[key])
-
-const camel = (key: string) => key.replace(/_([a-z])/g, (_, c: string) => c.toUpperCase())
-const snake = (key: string) => key.replace(/[A-Z]/g, (c) => `_${c.toLowerCase()}`)
-
-/**
- * Reads adapter_config.json as PEFT does: unknown keys are ignored; one that asks for something that is lacking here is
- * an error.
- */
-export function configFromJson(json: Record<string, unknown>, file: string): ResolvedPeftConfig {
-  const known: Record<string, unknown> = {}
-  for (const [key, value] of Object.entries(json)) {
-    if (camel(key) in schema.entries) {
-      if (value !== null || key === 'base_model_name_or_path') known[camel(key)] = value
-    } else if (key in writtenDefaults && !same(value, writtenDefaults[key]) && !idle(key, value))
-      throw new Error(`${file}: ${key}: ${JSON.stringify(value)} is not supported yet (only ${JSON.stringify(writtenDefaults[key])})`)
-  }
-  if (known.peftType === 'HEAD') known.targetModules = []
-  return peftConfig(known as PeftConfig, file)
-}
-
-const same = (a: unknown, b: unknown) => JSON.stringify(a) === JSON.stringify(b)
-
-// Notes and starting values that change nothing once the adapter's tensors are there.
-const idle = (key: string, value: unknown) =>
-  value === null || value === false || ['peft_version', 'init_lora_weights', 'inference_mode', 'revision', 'auto_mapping'].includes(key)
-
-/** adapter_config.json as PEFT writes it: LoRA with all of PEFT's keys, the others with their own. */
-export function configToJson(config: ResolvedPeftConfig): Record<string, unknown> {
-  const { peftType } = config
-  const mine = Object.entries(config)
-    .filter(([key]) => !(key in onlyFor) || onlyFor[key as keyof ResolvedPeftConfig] === peftType)
-    .filter(([key]) => peftType !== 'HEAD' || ['peftType', 'modulesToSave', 'taskType', 'baseModelNameOrPath'].includes(key))
-    .map(([key, value]) => [snake(key), value ?? null])
-  const all = { ...(peftType === 'LORA' ? writtenDefaults : { inference_mode: true }), ...Object.fromEntries(mine) }
-  return Object.fromEntries(Object.entries(all).sort(([a], [b]) => (a < b ? -1 : 1)))
-}

@@ -1,6 +1,7 @@
 import type { Tensor } from '../graph'
 import type { Linear } from '../nn/linear'
 import type { LinearAdapter, Pass } from '../nn/pass'
+import { gemm } from '../ops/gemm'
 import { loraLinear } from '../ops/lora_linear'
 
 export interface LowRankOptions {
@@ -21,6 +22,22 @@ export class LowRankAdapter implements LinearAdapter {
   forward({ weight, bias }: Linear, x: Tensor, pass: Pass): Tensor {
     const { A, B, scaling, dropout, placement } = this.options
     const dropped = pass.dropout(x, dropout)
-    return loraLinear(placement === 'input' ? dropped : x, weight, bias, { A, B, scaling, input: dropped })
+    return loraLinear(placement === 'input' ? dropped : x, pass.of(weight), pass.of(bias), { A, B, scaling, input: dropped })
+  }
+
+  mergeInto(weight: Tensor): void {
+    const { A, B, scaling } = this.options
+    const [r, inputs] = A.shape
+    gemm({
+      op: 'merge',
+      a: { tensor: B, rowStride: r },
+      b: { tensor: A, rowStride: inputs },
+      c: { tensor: weight, rowStride: inputs },
+      m: B.shape[0],
+      n: inputs,
+      k: r,
+      alpha: scaling,
+      accumulate: true,
+    })
   }
 }

@@ -23,7 +23,7 @@ export interface LowRankFactors {
 
 /** A way to adapt a model: what it trains, and how adapters come from that. A new method is one file and its test. */
 export interface Method {
-  /** Trained tensors besides the head, named as in the adapter file without `base_model.model.`. */
+  /** Trained tensors besides the base's own, named as in the adapter file without `base_model.model.`. */
   readonly parameters: ParameterSpec[]
   /** Dispatches what is to be done once per optimizer step, e.g. CondLoRA's conversion. */
   prepare(trained: FlatParameters): Prepared

@@ -1,59 +1,203 @@
 import type { Batch } from '../data'
 import type { Device } from '../gpu'
 import { noGrad, type Tensor } from '../graph'
-import { type Files, openFolder } from '../io'
+import { type Files, type HubOptions, openFolder, openSource, subFolder } from '../io'
 import type { CallableModel } from '../models/auto'
+import { callable } from '../models/auto'
 import type { TokenBatch } from '../models/inputs'
 import { type Prediction, predictTexts, type TextTokenizer } from '../models/predict'
 import type { ModelForSequenceClassification } from '../models/sequence_classification'
-import { FlatParameters, type ParameterSpec } from '../nn/parameters'
-import { Pass, type Replacement } from '../nn/pass'
-import { writeAdapter } from './adapter_file'
-import type { ResolvedPeftConfig } from './config'
+import type { FlatParameters } from '../nn/parameters'
+import { Pass } from '../nn/pass'
+import { type Adapter, newAdapter, openAdapter, type ParameterCounts } from './adapter'
+import type { PeftConfig, ResolvedPeftConfig } from './config'
+import { mergedWeights, writeInto } from './merge'
 import type { Method, Prepared } from './method'
+import { together } from './together'
 
-/** Numbers that are trained, and all numbers of base and adapter. */
-export interface ParameterCounts {
-  adapter: number
-  head: number
-  all: number
+/**
+ * Gives a model a new adapter to train (PEFT's get_peft_model). The base model is left as it is.
+ * @param options.seed for the adapter's start values. Default 42
+ * @param options.adapterName default `default`
+ * @throws TypeError on a bad configuration, Error where `targetModules` match nothing
+ */
+export async function getPeftModel(
+  model: ModelForSequenceClassification,
+  config: PeftConfig,
+  options: { seed?: number; adapterName?: string } = {},
+): Promise<CallablePeftModel> {
+  return create(model, options.adapterName ?? 'default', await newAdapter(model, config, options.seed))
+}
+
+function create(base: ModelForSequenceClassification, name: string, adapter: Adapter): CallablePeftModel {
+  const model = new PeftModel(base, name, adapter)
+  return callable(model, (tokens) => model.logits(tokens))
 }
 
 /**
- * A base model with an adapter and a head of its own, as PEFT's class of this name. The base is not changed: several
- * adapters may share one.
+ * A base model with adapters and heads of their own, as PEFT's class of this name. The base is not changed: several models
+ * may share one.
  */
 export class PeftModel {
-  /** Trained tensors by name: those of the method, then those of the head. */
-  readonly parameters: FlatParameters
+  readonly #adapters: Map<string, Adapter>
+  #active: string[]
+  #disabled = 0
+  /** What merging made of the base's weights. The base keeps its own, so that nothing has to be undone. */
+  #merged: { names: string[]; weights: ReadonlyMap<Tensor, Tensor> } | null = null
+  readonly #digest: string
 
+  /** Use `getPeftModel` or `PeftModel.fromPretrained`. */
   constructor(
+    /** The model below. */
     readonly base: ModelForSequenceClassification,
-    readonly peftConfig: ResolvedPeftConfig,
-    readonly method: Method,
-    /** The method's tensors, then the head's, with their start values. */
-    specs: ParameterSpec[],
+    name: string,
+    adapter: Adapter,
   ) {
-    this.parameters = new FlatParameters(base.device, specs)
+    this.#adapters = new Map([[name, adapter]])
+    this.#active = [name]
+    this.#digest = base.digest
   }
 
+  /**
+   * Loads an adapter onto its base model: `await PeftModel.fromPretrained(model, 'run/adapter')`.
+   * @param source the adapter's folder, its name on the hub, or its files
+   * @param options `adapterName` (default `default`); for the hub: revision, token, cacheDir, localFilesOnly, …
+   * @throws Error on a configuration that is not supported, missing tensors or wrong shapes, by name
+   */
+  static async fromPretrained(
+    model: ModelForSequenceClassification,
+    source: string | Files,
+    options: HubOptions & { adapterName?: string } = {},
+  ): Promise<CallablePeftModel> {
+    return create(model, options.adapterName ?? 'default', await openAdapter(model, await openSource(source, options)))
+  }
+
+  /** The base's device. */
   get device(): Device {
     return this.base.device
   }
 
-  /** What forward needs of the trained tensors; dispatches CondLoRA's conversion. */
-  prepare(): Prepared {
-    return this.method.prepare(this.parameters)
+  /** Names of all adapters, in the order in which they came. */
+  get adapterNames(): string[] {
+    return [...this.#adapters.keys()]
   }
 
-  /** A forward through adapter and trained head; dropout acts where `rngState` is given. */
+  /** The adapters that act, e.g. `['default']`. */
+  get activeAdapters(): readonly string[] {
+    return this.#active
+  }
+
+  /** The adapters that `mergeAdapter` merged. */
+  get mergedAdapters(): readonly string[] {
+    return this.#merged?.names ?? []
+  }
+
+  /** Trained tensors of the active adapter by name: those of the method, then those of the base. */
+  get parameters(): FlatParameters {
+    return this.#trained().parameters
+  }
+
+  /** The active adapter's configuration. */
+  get peftConfig(): ResolvedPeftConfig {
+    return this.#trained().config
+  }
+
+  /** How the active adapter adapts. */
+  get method(): Method {
+    return this.#trained().method
+  }
+
+  /** Adds a new adapter beside those that are there; `setAdapter` makes it the active one. @param options.seed default 42 */
+  async addAdapter(adapterName: string, config: PeftConfig, options: { seed?: number } = {}): Promise<void> {
+    await this.#add(adapterName, () => newAdapter(this.base, config, options.seed))
+  }
+
+  /** Loads an adapter beside those that are there; `setAdapter` makes it the active one. @param options for the hub */
+  async loadAdapter(source: string | Files, adapterName: string, options: HubOptions = {}): Promise<void> {
+    await this.#add(adapterName, async () => openAdapter(this.base, await openSource(source, options)))
+  }
+
+  /**
+   * Makes an adapter the active one, in no time: the base and its weights stay where they are. With several names what they
+   * add to each layer is summed up, and the head is that of the first. What is merged is unmerged.
+   */
+  setAdapter(adapterNames: string | readonly string[]): void {
+    const names = [adapterNames].flat()
+    if (!names.length) throw new Error('setAdapter: wanted at least one name, got none')
+    for (const name of names) this.#named(name)
+    this.unmergeAdapter()
+    this.#active = [...new Set(names)]
+  }
+
+  /** Removes an adapter and gives its memory back. If it was active, the first that is left becomes so. */
+  deleteAdapter(adapterName: string): void {
+    const adapter = this.#named(adapterName)
+    if (this.#adapters.size === 1) throw new Error(`deleteAdapter: ${adapterName} is the only adapter: keep the base instead`)
+    if (this.mergedAdapters.includes(adapterName)) this.unmergeAdapter()
+    this.#adapters.delete(adapterName)
+    this.#active = this.#active.filter((name) => name !== adapterName)
+    if (!this.#active.length) this.#active = this.adapterNames.slice(0, 1)
+    adapter.dispose()
+  }
+
+  /** Runs `body` with the bare base model, its own head included; the adapters act again when what it returns is settled. */
+  async disableAdapter<T>(body: () => T | Promise<T>): Promise<T> {
+    this.#disabled++
+    try {
+      return await body()
+    } finally {
+      this.#disabled--
+    }
+  }
+
+  /**
+   * Adds ΔW to copies of the adapted weights, so that inference costs what the base costs. The base keeps its weights.
+   * @param adapterNames default: those that are active
+   */
+  mergeAdapter(adapterNames: readonly string[] = this.#active): void {
+    this.#checkBase()
+    const before = this.#merged
+    const names = adapterNames.filter((name) => !before?.names.includes(name))
+    const prepared = noGrad(() => names.map((name) => this.#named(name).prepare()))
+    this.#merged = { names: [...(before?.names ?? []), ...names], weights: mergedWeights(this.base, prepared, before?.weights) }
+  }
+
+  /** The adapters act beside the base's weights again, which are what they always were, bit for bit. */
+  unmergeAdapter(): void {
+    for (const weight of this.#merged?.weights.values() ?? []) weight.dispose()
+    this.#merged = null
+  }
+
+  /**
+   * Merges the active adapters into the base itself, head included, and gives it back: a model without adapters. This model,
+   * and every other on the same base, cannot be used after that.
+   */
+  async mergeAndUnload(): Promise<ModelForSequenceClassification> {
+    if (!this.#merged) this.mergeAdapter()
+    await writeInto(this.base, this.#replaced(true))
+    this.unmergeAdapter()
+    for (const adapter of this.#adapters.values()) adapter.dispose()
+    return this.base
+  }
+
+  /** What forward needs of the trained tensors; dispatches CondLoRA's conversion. */
+  prepare(): Prepared {
+    this.#checkBase()
+    return together(this.#active.map((name) => this.#named(name).prepare()))
+  }
+
+  /**
+   * A forward through adapters and trained head; dropout acts where `rngState` is given.
+   * @throws Error while an adapter is merged
+   */
   pass(prepared: Prepared, rngState: Tensor | null = null): Pass {
-    return new Pass({ rngState, adapters: prepared.adapters, replaced: this.#replaced() })
+    if (this.#merged) throw new Error(`the adapter ${this.#merged.names.join(', ')} is merged: call unmergeAdapter() before training`)
+    return new Pass({ rngState, adapters: prepared.adapters, replaced: this.#replaced(false) })
   }
 
   /** Logits [batch, numLabels] for a batch of token ids, without dropout. */
   async logits(tokens: TokenBatch): Promise<Tensor> {
-    return this.base.logits(tokens, () => noGrad(() => this.pass(this.prepare())))
+    return this.base.logits(tokens, () => noGrad(() => this.#inference()))
   }
 
   /** The likeliest class of each text (or pair) with its probability; the number itself where the model is a regression. */
@@ -61,9 +205,15 @@ export class PeftModel {
     return predictTexts((batch: Batch) => this.logits(batch), this.base.config, texts, tokenizer, batchSize)
   }
 
-  /** Counts as PEFT's: `all` has the base's own head too. */
+  /** Counts as PEFT's: what the active adapters train; `all` has the base's own head and all adapters. */
   trainableParameters(): ParameterCounts {
-    return countParameters(this.base, this.method, this.parameters.count)
+    const sum = (of: (adapter: Adapter) => number, names = this.#active) => names.reduce((n, name) => n + of(this.#named(name)), 0)
+    const base = this.base.parameterCount
+    return {
+      adapter: sum(({ counts }) => counts.adapter),
+      head: sum(({ counts }) => counts.head),
+      all: base + sum(({ counts }) => counts.all - base, this.adapterNames),
+    }
   }
 
   /** Prints `trainable params: … (adapter … + head …) || all params: … || trainable%: …`. */
@@ -72,31 +222,64 @@ export class PeftModel {
   }
 
   /**
-   * Writes adapter_config.json and adapter_model.safetensors, with PEFT's names.
+   * Writes adapter_config.json and adapter_model.safetensors, with PEFT's names: the adapter `default` into the folder itself,
+   * others into folders of their names.
    * @param target a folder, or its files
-   * @param options `as: 'lora'` writes any low-rank method as plain LoRA, which every PEFT program reads
+   * @param options `selectedAdapters` (default all); `as: 'lora'` writes any low-rank method as plain LoRA, which every PEFT
+   *   program reads
    */
-  async savePretrained(target: string | Files, options: { as?: 'lora' } = {}): Promise<void> {
-    await writeAdapter(this, typeof target === 'string' ? openFolder(target) : target, options)
+  async savePretrained(target: string | Files, options: { as?: 'lora'; selectedAdapters?: readonly string[] } = {}): Promise<void> {
+    const { writeAdapter } = await import('./adapter_file')
+    const files = typeof target === 'string' ? openFolder(target) : target
+    for (const name of options.selectedAdapters ?? this.adapterNames) {
+      const place = name === 'default' ? files : subFolder(files, name)
+      await writeAdapter(this.#named(name), this.base.nameOrPath, place, options)
+    }
   }
 
-  #replaced(): Map<string, Replacement> {
-    const { byName } = this.parameters
-    return new Map(
-      this.base.head.trained
-        .filter(({ name }) => byName.has(`${name}.weight`))
-        .map(({ name }) => [name, { weight: this.parameters.get(`${name}.weight`), bias: byName.get(`${name}.bias`) ?? null }]),
-    )
+  async #add(name: string, make: () => Promise<Adapter>): Promise<void> {
+    const free = () => {
+      if (this.#adapters.has(name)) throw new Error(`there is an adapter ${name} already: choose another name, or delete it first`)
+    }
+    if (!/^[\w-]+$/.test(name)) throw new Error(`adapterName: wanted letters, digits, _ and -, got ${JSON.stringify(name)}`)
+    free()
+    const adapter = await make()
+    free()
+    this.#adapters.set(name, adapter)
+  }
+
+  #named(name: string): Adapter {
+    const adapter = this.#adapters.get(name)
+    if (!adapter) throw new Error(`there is no adapter ${JSON.stringify(name)}; there are ${this.adapterNames.join(', ')}`)
+    return adapter
+  }
+
+  #trained(): Adapter {
+    if (this.#active.length > 1)
+      throw new Error(
+        `the adapters ${this.#active.join(', ')} are active together: setAdapter one of them, as only one is trained at a time`,
+      )
+    return this.#named(this.#active[0])
+  }
+
+  #checkBase(): void {
+    if (this.base.digest !== this.#digest) throw new Error('mergeAndUnload changed the base model since: load base and adapter again')
+  }
+
+  #inference(): Pass {
+    if (this.#disabled) return new Pass()
+    this.#checkBase()
+    return this.#merged ? new Pass({ replaced: this.#replaced(true) }) : this.pass(this.prepare())
+  }
+
+  #replaced(merged: boolean): Map<Tensor, Tensor> {
+    const all = [...this.#active].reverse().map((name) => this.#named(name).replaced)
+    return new Map([...all, ...(merged && this.#merged ? [this.#merged.weights] : [])].flatMap((each) => [...each]))
   }
 }
 
 /** A PeftModel that is called as a function too: `await peft({ inputIds, attentionMask })` gives logits [B, numLabels], f32. */
 export type CallablePeftModel = CallableModel<PeftModel>
-
-export function countParameters(base: ModelForSequenceClassification, method: Method, trained: number): ParameterCounts {
-  const adapter = method.parameters.reduce((n, { shape }) => n + shape.reduce((p, d) => p * d, 1), 0)
-  return { adapter, head: trained - adapter, all: base.parameterCount + trained }
-}
 
 /** PEFT's line, with adapter and head apart. */
 export function countsLine({ adapter, head, all }: ParameterCounts): string {

@@ -1,9 +1,9 @@
-import { type Files, type NamedTensor, openSafetensors, readTensor, sha256, type TensorEntry, writeSafetensors } from '../io'
+import { type Files, type NamedTensor, openSafetensors, readTensor, sha256, subFolder, type TensorEntry, writeSafetensors } from '../io'
 import type { FlatParameters } from '../nn/parameters'
 import type { Engine } from './engine'
-import { readWhole, type StateFile, stateFile, subFolder, type TrainerState } from './run_folder'
+import { readWhole, type StateFile, stateFile, type TrainerState } from './run_folder'
 
-export { lastCheckpoint, prune, subFolder } from './run_folder'
+export { lastCheckpoint, prune } from './run_folder'
 
 const optimizerFile = 'optimizer.safetensors'
 const adapterFile = 'adapter_model.safetensors'

@@ -60,12 +60,14 @@ export async function takeMemory(engine: Engine, padTokenId: number | undefined,
     made.push(batch)
     memory.forecast = `this is ${describe(batch)}, the largest of the data`
     for (const kind of wanted.kinds) {
-      const { buffer, binding } = await program.plan(kind, batch).catch(async (thrown) => {
+      const lists = await program.plan(kind, batch).catch(async (thrown) => {
         if (!(thrown instanceof OutOfMemoryError)) throw thrown
         throw new OutOfMemoryError(`${thrown.message}; ${await advise(engine, wanted, batch, padTokenId)}`)
       })
-      largestBuffer = Math.max(largestBuffer, buffer)
-      largestBinding = Math.max(largestBinding, binding)
+      for (const { largest } of lists) {
+        largestBuffer = Math.max(largestBuffer, largest.buffer)
+        largestBinding = Math.max(largestBinding, largest.binding)
+      }
     }
   }
   const { liveBytes, liveBuffers } = memory.stats
@@ -132,7 +134,8 @@ export function describeRun({ trained, step, totalSteps, examplesPerStep, memory
   ].join('\n')
 }
 
-function bytes(value: number): string {
+/** `59.2 MB` */
+export function bytes(value: number): string {
   const units = ['bytes', 'KB', 'MB', 'GB', 'TB']
   let unit = 0
   for (; value >= 1000 && unit < units.length - 1; unit++) value /= 1000

@@ -31,6 +31,9 @@ export interface ProgramOptions {
   mostShapes?: number
 }
 
+/** True for the name under which lists of a training step are submitted. */
+export const isStep = (list: string): boolean => /(^| \+ )(first|more) /.test(list)
+
 const copyTo = (to: Tensor, from: Tensor) => elementwise('gradients', 'copy', to, [from])
 const addTo = (to: Tensor, from: Tensor) => elementwise('gradients', 'addTo', to, [from])
 
@@ -129,13 +132,11 @@ export class TrainingProgram {
     this.#stale = true
   }
 
-  /** Records what batches like this one need, so that memory is taken now. Gives the list's largest buffer and binding, in bytes. */
-  async plan(kind: Kind, batch: HostBatch): Promise<{ buffer: number; binding: number }> {
+  /** Records what batches like this one need, so that memory is taken now; gives the lists, in no order. */
+  async plan(kind: Kind, batch: HostBatch): Promise<Recording[]> {
     const lists = [(await this.#prepared()).recording]
     if (kind === 'first' || kind === 'more') lists.push(await this.#recordedEnd())
-    lists.push((await this.#shape(kind, batch)).recording)
-    const largest = lists.map((l) => l.largest)
-    return { buffer: Math.max(...largest.map((l) => l.buffer)), binding: Math.max(...largest.map((l) => l.binding)) }
+    return [...lists, (await this.#shape(kind, batch)).recording]
   }
 
   /** Gives a batch's recording back. */

@@ -1,5 +1,5 @@
 import { DeviceLostError } from '../gpu'
-import type { Files } from '../io'
+import { type Files, subFolder } from '../io'
 import type { ResolvedArguments } from './arguments'
 import type { Snapshot } from './checkpoint'
 import type { Engine } from './engine'
@@ -222,7 +222,7 @@ export class Run {
   async #save(files: Files): Promise<void> {
     const { engine, plan, args, progress, notice, onCheckpoint } = this.options
     const { globalStep, bestStep } = this.#state
-    const { prune, subFolder, writeCheckpoint } = await import('./checkpoint')
+    const { prune, writeCheckpoint } = await import('./checkpoint')
     const fingerprint = await plan.fingerprint(engine.model)
     const folder = await writeCheckpoint(files, engine, this.#state, fingerprint, progress.best).catch((thrown: Error) => {
       if (thrown instanceof DeviceLostError) throw thrown

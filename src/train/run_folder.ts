@@ -1,5 +1,5 @@
 import * as v from 'valibot'
-import { type Files, readJson, sha256, validate } from '../io'
+import { type Files, readJson, sha256, subFolder, validate } from '../io'
 
 /** What a run must know to go on as if it had never stopped. */
 const stateSchema = v.object({
@@ -30,18 +30,6 @@ export type TrainerState = Omit<v.InferOutput<typeof stateSchema>, 'logHistory'>
 export type StateFile = TrainerState & Pick<v.InferOutput<typeof fileSchema>, 'fingerprint' | 'files'>
 
 export const stateFile = 'trainer_state.json'
-
-/** A folder of a larger one. */
-export function subFolder(files: Files, folder: string): Files {
-  return {
-    name: `${files.name}/${folder}`,
-    list: async () => (await files.list()).filter((f) => f.startsWith(`${folder}/`)).map((f) => f.slice(folder.length + 1)),
-    size: (path) => files.size(`${folder}/${path}`),
-    read: (path, start, end) => files.read(`${folder}/${path}`, start, end),
-    write: (path, bytes) => files.write(`${folder}/${path}`, bytes),
-    ...(files.remove ? { remove: (path: string) => files.remove?.(`${folder}/${path}`) ?? Promise.resolve() } : {}),
-  }
-}
 
 /**
  * Reads trainer_state.json and checks the other files against it.

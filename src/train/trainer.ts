@@ -1,6 +1,6 @@
 import type { Dataset, IterableDataset } from '../data'
 import { DeviceLostError } from '../gpu'
-import { type Files, openFolder } from '../io'
+import { type Files, openFolder, subFolder } from '../io'
 import type { FlatParameters } from '../nn/parameters'
 import { type ResolvedArguments, trainingArguments } from './arguments'
 import type { Snapshot } from './checkpoint'
@@ -138,7 +138,7 @@ export class Trainer extends Emitter<TrainerEvents> {
     const { padTokenId } = this.#options.processingClass
     const plan = await this.#plan(trainDataset)
     // Loaded now, not in the middle of a run.
-    if (files) await import('./checkpoint')
+    if (files) await Promise.all([import('./checkpoint'), import('../peft/adapter_file')])
     this.#progress = freshProgress()
     await this.#begin(start, plan)
     await this.#evaluator.fixFeatures(plan.usedExamples(), plan.maxLength, engine, signal)
@@ -231,7 +231,7 @@ export class Trainer extends Emitter<TrainerEvents> {
 
   async #find(run: Files | null, from: true | string): Promise<Files | null> {
     const { files } = this.#options
-    const { lastCheckpoint, subFolder } = await import('./checkpoint')
+    const { lastCheckpoint } = await import('./checkpoint')
     if (typeof from === 'string') return files ? subFolder(files, from) : openFolder(from)
     if (!run) throw new Error('resumeFromCheckpoint: there is no outputDir to look in: name a folder')
     const found = await lastCheckpoint(run)

@@ -195,7 +195,7 @@ test('files with random damage are read or refused, quickly', async () => {
         assert.ok(thrown instanceof Error && /^data\/train\.parquet/.test(thrown.message), String(thrown))
         refused++
       })
-      assert.ok(performance.now() - start < 8000, `trial ${trial} of ${name} took ${performance.now() - start} ms`)
+      assert.ok(performance.now() - start < 60_000, `trial ${trial} of ${name} took ${performance.now() - start} ms`)
     }
   }
   assert.ok(refused > 20, `${refused} refused`)

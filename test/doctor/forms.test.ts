@@ -5,7 +5,7 @@ import type { Device, Dispatch } from '../../src/gpu'
 import { accumulate, elementwise, Tensor } from '../../src/graph'
 import * as ops from '../../src/ops'
 import { gemm } from '../../src/ops/gemm'
-import { sharesLanes } from '../../src/ops/gemm_kernels'
+import { lanesOf } from '../../src/ops/gemm_kernels'
 import { AdamW } from '../../src/train'
 import { assert, openTestDevice, test } from '../harness'
 
@@ -71,6 +71,8 @@ function products(device: Device): void {
     [32, 32, 32],
     [16, 19, 16],
     [32, 19, 32],
+    [8, 32, 8],
+    [32, 8, 32],
     [4, 4, 4],
     [7, 5, 3],
   ])
@@ -140,5 +142,5 @@ test('the forms that are checked for this kind of device are those that its ops 
   for (const name of used) assert.ok(short.has(name), name)
   const other = allSubjects(device).filter((s) => !short.has(formOf(s.file, s.constants)))
   assert.ok(other.length > 20, 'the other kind of device has forms of its own')
-  assert.ok(!sharesLanes(device) || [...used].some((name) => name.startsWith('matmul_lanes')))
+  assert.ok(!lanesOf(device) || [...used].some((name) => name.startsWith('matmul_lanes')))
 })

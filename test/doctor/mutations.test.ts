@@ -69,5 +69,5 @@ for (const file of files)
         'never broken',
       )
     },
-    { timeoutMs: 300_000 },
+    { timeoutMs: 600_000 },
   )

@@ -124,12 +124,12 @@ const products: Mutation[] = [
   m('matmul_direct', 'b1 * p.aB1', 'b1 * p.bB1'),
   m('matmul_lanes', 'left.z * r2 + left.w * r3', 'left.z * r2 - left.w * r3'),
   m('matmul_lanes', 'dot(left, r2), dot(left, r3)', 'dot(left, r2), dot(left, r2)'),
-  m('matmul_lanes', 'acc[(q * LANES + l) * 4u + i] +=', 'acc[(q * LANES + l) * 4u + i] -='),
-  m('matmul_lanes', 'bias[p.biasOff + col / 4u]', 'bias[col / 4u]'),
-  m('matmul_lanes', 'bias[p.biasOff + col + j]', 'bias[p.biasOff + col]'),
-  m('matmul_lanes', 'value += c[at]; }\n  c[at]', 'value -= c[at]; }\n  c[at]'),
-  m('matmul_lanes', 'value += c[at]; }\n    c[at]', 'value -= c[at]; }\n    c[at]'),
-  m('matmul_lanes', 'if (mine >= p.tiles)', 'if (thread > 3u)'),
+  m('matmul_lanes', 'acc[q * 4u + 2u] += left.z', 'acc[q * 4u + 2u] += left.w'),
+  m('matmul_lanes', 'bias[p.biasOff + col]', 'bias[col]'),
+  m('matmul_lanes', 'value += c[at]', 'value -= c[at]'),
+  m('matmul_lanes', 'row * p.cRow + n0 / 4u', 'row * p.cRow + n0'),
+  m('matmul_lanes', 'col * p.cCol', 'col'),
+  m('matmul_lanes', 'if (mine >= p.tiles)', 'if (thread >= LANES)'),
 ]
 
 export const mutations: Mutation[] = [...pointwise, ...rows, ...sums, ...products]

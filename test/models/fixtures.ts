@@ -29,6 +29,14 @@ export async function goldenTokens(folder: string) {
   return { inputIds, attentionMask, batch: 5, length: 19 }
 }
 
+/** Golden names to ours: `theta.attention/self/query/A`, `….lora_A.default.weight`, `classifier.modules_to_save.default.…`. */
+export const ourName = (name: string) =>
+  name
+    .replace(/^theta\.(.+)\/([AB])$/, (_, role: string, side: string) => `conversion.${role.replaceAll('/', '.')}.theta_${side}`)
+    .replace(/^base_model\.model\./, '')
+    .replace(/modules_to_save\.default\./, '')
+    .replace(/\.default\.weight$/, '.weight')
+
 export interface StoredTensor {
   name: string
   dtype: string

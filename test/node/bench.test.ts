@@ -14,7 +14,7 @@ async function bench(...args: string[]): Promise<{ text: string; json: Report }>
   const file = join(folder, 'report.json')
   try {
     const all = [join(TEST_ROOT, 'dist/bench/run.js'), '--quick', '--rivals', 'none', '--json', file, ...args]
-    const { stdout } = await promisify(execFile)(process.execPath, all, { timeout: 90_000 })
+    const { stdout } = await promisify(execFile)(process.execPath, all, { timeout: 280_000 })
     return { text: stdout, json: JSON.parse(readFileSync(file, 'utf8')) }
   } finally {
     rmSync(folder, { recursive: true, force: true })

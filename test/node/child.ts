@@ -20,10 +20,19 @@ export function runChild(name: string, args: string[] = [], options: { env?: Nod
     let output = ''
     child.stdout.on('data', (d) => (output += d))
     child.stderr.on('data', (d) => (output += d))
-    const timer = setTimeout(() => child.kill('SIGKILL'), 60_000)
+    const timer = setTimeout(() => child.kill('SIGKILL'), 240_000)
     child.on('close', (code, signal) => {
       clearTimeout(timer)
       resolve({ code, signal, output })
     })
   })
+}
+
+/**
+ * Growth from a reading to the next: the middle one of the slopes of all pairs (Theil and Sen), which an allocator's
+ * jumps up and down leave where it is, and a leak does not.
+ */
+export function typicalGrowth(readings: readonly number[]): number {
+  const slopes = readings.flatMap((value, i) => readings.slice(0, i).map((earlier, j) => (value - earlier) / (i - j)))
+  return slopes.sort((a, b) => a - b)[slopes.length >> 1]
 }

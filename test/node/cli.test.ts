@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { assert, test } from '../harness'
 import { condlora, csv, inFolder, jsonLines, readJson, trainArgs } from './command'
@@ -121,6 +121,35 @@ test('info tells the adapters; --adapter takes one by a part of its name', () =>
     assert.is(none.code, 1)
     assert.match(none.err, /adapter: wanted one whose name contains "no such GPU", got 0 of: /)
     assert.ok(existsSync(join(cwd, 'run/report.html')), 'the earlier run is still there')
+  }))
+
+test('info --plan: a step of a model of which the configuration alone is there', () =>
+  inFolder(async (cwd) => {
+    rmSync(join(cwd, 'tiny/model.safetensors'))
+    const args = ['info', '--plan', 'tiny', '--method', 'lora', '--batch-size', '2', '--max-length', '16']
+    const { code, out, err } = await condlora([...args, '--json'], { cwd })
+    assert.is(code, 0, err)
+    const { rows, tokens, dispatches, flops, bytes, memory, kernels } = JSON.parse(out)
+    assert.equal([rows, tokens], [2, 16])
+    assert.ok(dispatches > 50 && flops > 1e6 && bytes > 1e5 && memory.model > 0 && memory.step > 0, out)
+    const text = await condlora(args, { cwd })
+    assert.match(text.out, /^A step of 2 rows of 16 tokens on /)
+    assert.match(
+      text.out,
+      new RegExp(`\\n${dispatches} dispatches of \\d+ pipelines, [\\d.]+ GFLOP, .* read and written\\nmemory: .* for the step\\n`),
+    )
+    assert.is(
+      text.out.split('\n').filter((line) => /^[a-z][\w.]+ +\d+ +[\d.]+ +[\d.]+ +[\d.]+ +[\d.]+$/i.test(line)).length,
+      kernels.length + 1,
+    )
+    for (const [wrong, message] of [
+      [['info', '--rank', '4'], /--rank: belongs to --plan/],
+      [[...args, '--max-length', '65'], /--max-length: tiny takes at most 64 tokens, got 65/],
+    ] as const) {
+      const told = await condlora([...wrong], { cwd })
+      assert.is(told.code, 2)
+      assert.match(told.err, message)
+    }
   }))
 
 test('help: every command has examples, and every flag is told', async () => {

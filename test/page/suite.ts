@@ -7,13 +7,13 @@ import { type StaticServer, serve } from './server'
 
 declare const TEST_ROOT: string
 
-const fileLimit = Number(process.env.CONDLORA_FILE_LIMIT_MS ?? 600_000)
+const fileLimit = Number(process.env.CONDLORA_FILE_LIMIT_MS ?? 1_200_000)
 
 export interface RunOptions {
   limitMs?: number
   /** In a worker of the page instead of the page. */
   worker?: boolean
-  /** For tests of this driver: what happens to the page while it runs. */
+  /** For tests of this driver: what happens to the page once a test is at work on its device. */
   during?: (page: Page) => Promise<unknown>
 }
 
@@ -28,13 +28,14 @@ export async function runInChromium(file: string, options: RunOptions = {}): Pro
   try {
     browser = await launchChromium()
     const page = await browser.newPage()
-    const { ended } = await watch(page, entries)
+    const { ended, atWork } = await watch(page, entries)
     const late = new Promise<string>((resolve) => {
       timer = setTimeout(() => resolve(`not done after ${limitMs} ms`), limitMs)
     })
     const query = new URLSearchParams({ file, ...(worker ? { worker: '' } : {}) })
     await page.goto(`${server.url}/?${query}&${pageSettings()}`, { waitUntil: 'commit' })
-    ;[end] = await Promise.all([Promise.race([ended, late]), during?.(page)])
+    if (during) await Promise.race([atWork, ended, late]).then(() => during(page))
+    end = await Promise.race([ended, late])
   } catch (thrown) {
     end = `could not be run in Chromium: ${(thrown as Error).message}`
   }
@@ -53,12 +54,16 @@ export function serveTests(): Promise<StaticServer> {
   })
 }
 
-/** Gathers what the page says. `ended` resolves with the reason why it ended, '' where all was well. */
-async function watch(page: Page, entries: Entry[]): Promise<{ ended: Promise<string> }> {
+/** Gathers what the page says. `ended` resolves with the reason why it ended, '' where all was well; `atWork` once it has a device. */
+async function watch(page: Page, entries: Entry[]): Promise<{ ended: Promise<string>; atWork: Promise<void> }> {
   let navigations = 0
   let stop = (_why: string): void => {}
+  let opened = (): void => {}
   const ended = new Promise<string>((resolve) => {
     stop = resolve
+  })
+  const atWork = new Promise<void>((resolve) => {
+    opened = resolve
   })
   page.on('crash', () => stop('the page crashed'))
   page.on('close', () => stop('the page was closed'))
@@ -72,10 +77,11 @@ async function watch(page: Page, entries: Entry[]): Promise<{ ended: Promise<str
   })
   await page.exposeFunction('condloraRecord', (text: string) => {
     const [entry] = parseEntries(text)
-    if (entry.event === 'ended') stop('')
-    else entries.push(entry)
+    if (entry.event === 'ended') return stop('')
+    entries.push(entry)
+    if (entry.event === 'adapter') opened()
   })
-  return { ended }
+  return { ended, atWork }
 }
 
 /** What a page reads by `settings()` of platform.browser.ts. */

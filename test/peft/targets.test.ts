@@ -39,7 +39,7 @@ for (const { model, config, error, matched } of cases)
     const ours: TargetConfig = { targetModules: defaults, ...Object.fromEntries(Object.entries(config).map(([k, v]) => [camel(k), v])) }
     const refusal = refusalOf(config)
     if (error || refusal >= 0) return assert.rejects(() => matchTargets(modules, ours), refused[refusal]?.[1] ?? /./)
-    const found = matchTargets(modules, ours).map(({ name, r, scaling }) => ({ name, r, scaling }))
+    const found = (await matchTargets(modules, ours)).map(({ name, r, scaling }) => ({ name, r, scaling }))
     const wanted = (matched ?? []).map(([place, r, , scaling]) => ({ name: modules[place].name, r, scaling }))
     assert.equal(found, wanted)
   })

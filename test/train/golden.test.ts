@@ -5,7 +5,7 @@ import { type CallablePeftModel, PeftModel } from '../../src/peft'
 import { AdamW } from '../../src/train/adamw'
 import { TrainingProgram } from '../../src/train/program'
 import { assert, fixture, openTestDevice, test } from '../harness'
-import { goldenCase, goldenFiles, goldenTensors, goldenTokens } from '../models/fixtures'
+import { goldenCase, goldenFiles, goldenTensors, goldenTokens, ourName } from '../models/fixtures'
 
 interface Case {
   form?: 'code' | 'rectangular'
@@ -16,24 +16,18 @@ interface Case {
   optimizer: { weightDecay: number; clip: number }
 }
 
+const loras = ['lora', 'lora-rslora-key', 'lora-regex-patterns', 'lora-every-linear']
+
 // Roles, not last names: a list's `output.dense` would take attention.output.dense too.
 const targets = {
   'condlora-code': '.*\\.attention\\.self\\.(query|value)',
   'condlora-rectangular': '.*\\.layer\\.\\d+\\.(attention\\.self\\.(query|value)|intermediate\\.dense|output\\.dense)',
 }
 
-/** Golden names to ours: `theta.attention/self/query/A`, `….lora_A.default.weight`, `classifier.modules_to_save.default.…`. */
-const ours = (name: string) =>
-  name
-    .replace(/^theta\.(.+)\/([AB])$/, (_, role: string, side: string) => `conversion.${role.replaceAll('/', '.')}.theta_${side}`)
-    .replace(/^base_model\.model\./, '')
-    .replace(/modules_to_save\.default\./, '')
-    .replace(/\.default\.weight$/, '.weight')
-
 async function adapter(folder: string, name: string, golden: Case): Promise<Files> {
-  if (name === 'lora') return goldenFiles(folder, ['adapter_config.json', 'adapter_model.safetensors'])
+  if (loras.includes(name)) return goldenFiles(folder, ['adapter_config.json', 'adapter_model.safetensors'])
   const tensors = [...(await goldenTensors(folder, 'theta'))].map(
-    ([key, t]): NamedTensor => ({ name: `base_model.model.${ours(key)}`, shape: t.shape, data: t.data }),
+    ([key, t]): NamedTensor => ({ name: `base_model.model.${ourName(key)}`, shape: t.shape, data: t.data }),
   )
   const config = {
     peft_type: 'CONDLORA',
@@ -65,7 +59,7 @@ async function check(set: string, name: string): Promise<void> {
   const tokens = await goldenTokens(`${set}/roberta`)
   const expected = await goldenTensors(folder, 'expected')
   assert.close(await (await model(tokens)).data(), expected.get('logits')?.data ?? [], 1e-5, `${folder}: logits`)
-  if (name !== 'lora')
+  if (!loras.includes(name))
     for (const { path, A, B } of model.method.asLora(model.parameters)) {
       const layer = path.replace('roberta.encoder.', '')
       assert.close(await A.data(), expected.get(`${layer}.A`)?.data ?? [], 1e-5, `${folder}: ${layer}.A`)
@@ -84,7 +78,7 @@ async function check(set: string, name: string): Promise<void> {
   }
   const after = await model.parameters.read()
   for (const [key, { data }] of await goldenTensors(folder, 'after'))
-    assert.close(after.get(ours(key))?.data ?? [], data, 1e-4, `${folder}: ${key} after ten steps`)
+    assert.close(after.get(ourName(key))?.data ?? [], data, 1e-4, `${folder}: ${key} after ten steps`)
   program.dispose()
 }
 
@@ -93,7 +87,7 @@ async function checkGradients(model: CallablePeftModel, expected: Map<string, { 
   let checked = 0
   for (const [key, { data }] of expected) {
     if (!key.startsWith('grad.')) continue
-    const at = model.parameters.places.get(ours(key.slice(5))) ?? Number.NaN
+    const at = model.parameters.places.get(ourName(key.slice(5))) ?? Number.NaN
     assert.close(gradients.subarray(at, at + data.length), data, 1e-4, `${folder}: ${key}`)
     checked++
   }
@@ -101,7 +95,7 @@ async function checkGradients(model: CallablePeftModel, expected: Map<string, { 
 }
 
 for (const set of ['cases', 'cases-odd'])
-  for (const name of ['lora', 'condlora-code', 'condlora-rectangular'])
+  for (const name of [...loras, 'condlora-code', 'condlora-rectangular'])
     test(`${set}/${name}: logits, gradients and ten steps as PyTorch and peft`, () => check(set, name))
 
 for (const method of ['head', 'lora', 'condlora'] as const)

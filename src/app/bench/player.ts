@@ -15,10 +15,16 @@ export class Player {
   readonly #speed = new Speed()
   readonly #worker: Worker
   #give: (answer: Answer) => void = () => {}
+  #refuse: (reason: unknown) => void = () => {}
 
-  constructor(readonly name: string) {
+  /** Once `signal` is aborted its worker is gone, and what was asked or will be rejects with the signal's reason. */
+  constructor(
+    readonly name: string,
+    readonly signal: AbortSignal,
+  ) {
     this.#worker = new Worker(new URL('bench-worker.js', import.meta.url), { type: 'module', name })
     this.#worker.onmessage = ({ data }: MessageEvent<Answer>) => this.#give(data)
+    signal.addEventListener('abort', () => this.end())
     this.#worker.onerror = (event) => this.#give({ failed: event.message || 'its worker could not be loaded' })
   }
 
@@ -48,12 +54,14 @@ export class Player {
 
   end(): void {
     this.#worker.terminate()
-    this.#give({ failed: 'stopped' })
+    this.#refuse(this.signal.reason)
   }
 
-  #ask(message: Ask): Promise<Answer> {
-    return new Promise((resolve) => {
+  async #ask(message: Ask): Promise<Answer> {
+    this.signal.throwIfAborted()
+    return await new Promise((resolve, reject) => {
       this.#give = resolve
+      this.#refuse = reject
       this.#worker.postMessage(message)
     })
   }

@@ -43,21 +43,15 @@ export interface Progress {
   of: number
 }
 
-/** Measures rows one after the other, all participants on each; `tell` hears of every step. Rejects when stopped. */
+/** Measures rows one after the other, all participants on each; `tell` hears of every step. Rejects at once when stopped. */
 export async function runRows(rows: Case[], signal: AbortSignal, tell: (progress: Progress) => void): Promise<void> {
-  const players = participants.map((name) => new Player(name))
-  const end = () => {
-    for (const player of players) player.end()
-  }
-  signal.addEventListener('abort', end)
-  const check = () => signal.throwIfAborted()
+  const players = participants.map((name) => new Player(name, signal))
   const progress: Progress = { report: emptyReport(), doctor: null, now: '', done: 0, of: rows.length }
   const say = (now: string) => tell({ ...progress, report: { ...progress.report, rows: [...progress.report.rows] }, now })
   try {
     for (const player of players) {
       say(`opening ${player.name}`)
       await player.open()
-      check()
     }
     const [own] = players
     if (own.trouble) throw new Error(own.trouble)
@@ -73,15 +67,13 @@ export async function runRows(rows: Case[], signal: AbortSignal, tell: (progress
       for (const player of players) {
         say(`${titleOf(row)}: ${player.name}`)
         outcomes[player.name] = await player.play(row, plan)
-        check()
       }
       report.rows.push(reportRow(row, outcomes))
       progress.done++
     }
     say('')
   } finally {
-    signal.removeEventListener('abort', end)
-    end()
+    for (const player of players) player.end()
   }
 }
 

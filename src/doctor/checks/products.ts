@@ -1,4 +1,4 @@
-import { type Case, type Check, type Constants, f32, numeric, type Random, read, uniform, type Word, written } from '../check'
+import { type Case, type Check, type Form, f32, numeric, type Random, read, uniform, type Word, written } from '../check'
 
 /** A product of batch0 × batch1 pairs; strides and offsets in numbers, all of them larger than they would have to be. */
 interface Shape {
@@ -8,6 +8,7 @@ interface Shape {
   /** Stored the other way round. */
   ta: boolean
   tb: boolean
+  tc?: boolean
   /** What the kernel reads A and B by: offsets and strides are multiples of it. */
   unit: number
   /** The same for C and the bias. */
@@ -37,7 +38,7 @@ function build(s: Shape, random: Random) {
   const counts = batches(s)
   const a = layout(s.ta ? s.k : s.m, s.ta ? s.m : s.k, s.unit, counts)
   const b = layout(s.tb ? s.n : s.k, s.tb ? s.k : s.n, s.unit, counts)
-  const c = layout(s.m, s.n, s.cell, counts)
+  const c = layout(s.tc ? s.n : s.m, s.tc ? s.m : s.n, s.cell, counts)
   const [dataA, dataB, before] = [a, b, c].map(({ size }) => uniform(random, size))
   const biasOff = 2 * s.cell
   const bias = uniform(random, biasOff + Math.ceil(s.n / s.cell) * s.cell)
@@ -49,7 +50,7 @@ function build(s: Shape, random: Random) {
     for (let j = 0; j < counts[1]; j++)
       for (let row = 0; row < s.m; row++)
         for (let column = 0; column < s.n; column++) {
-          const at = place(c, i, j, row, column, false)
+          const at = place(c, i, j, row, column, s.tc === true)
           let sum = 0
           for (let q = 0; q < s.k; q++) sum += dataA[place(a, i, j, row, q, s.ta)] * dataB[place(b, i, j, q, column, s.tb)]
           values[at] = alpha * sum + (s.epilogue & 1 ? bias[biasOff + column] : 0) + (s.epilogue & 2 ? before[at] : 0)
@@ -97,8 +98,9 @@ function vectors(s: Shape, random: Random, rows: number, columns: number, perGro
   const { a, b, c, biasOff, alpha, slots, batch1, count } = build(s, random)
   const strides = (l: Layout, unit: number) => [l.off, l.row, l.b0, l.b1].map((v) => v / unit)
   const tiles = Math.ceil(s.m / rows) * Math.ceil(s.n / columns) * count
-  const words = [s.m, s.n, s.k, ...strides(a, 4), ...strides(b, 4), ...strides(c, s.cell)]
-  const more = [batch1, f32(alpha), biasOff / s.cell, s.epilogue, tiles]
+  const out = s.tc ? [c.off, 1, c.b0, c.b1] : strides(c, s.cell)
+  const words = [s.m, s.n, s.k, ...strides(a, 4), ...strides(b, 4), ...out]
+  const more = [batch1, f32(alpha), biasOff / s.cell, s.epilogue, tiles, ...(s.tc === undefined ? [] : [s.tc ? c.row : 1])]
   return { words: [...words, ...more], groups: Math.ceil(tiles / perGroup), slots }
 }
 
@@ -119,22 +121,23 @@ export const matmulDirect: Check = {
   },
 }
 
-function lanesForm(FORM: number, ROWS: number, WIDE: boolean): Constants {
-  return { FORM, ROWS, SHARE: ROWS / 4, QUADS: ROWS / 16, WIDE, Out: WIDE ? 'vec4f' : 'f32' }
+function lanesForm(FORM: number, ROWS: number, LANES: number, WIDE: boolean): Form {
+  const [SHARE, QUADS, LOADS] = [ROWS / LANES, ROWS / 4, Math.ceil(ROWS / (4 * LANES))]
+  return { constants: { FORM, ROWS, LANES, SHARE, QUADS, LOADS, WIDE, Out: WIDE ? 'vec4f' : 'f32' }, on: 'processors', subgroups: LANES }
 }
 
 export const matmulLanes: Check = {
-  forms: [0, 1, 2].flatMap((form) =>
-    [16, 32].flatMap((rows) =>
-      [false, true].map((wide) => ({ constants: lanesForm(form, rows, wide), on: 'processors' as const, subgroups: true })),
-    ),
-  ),
+  forms: [4, 8].flatMap((lanes) => [
+    ...[0, 1, 2].flatMap((form) => [8, lanes === 4 ? 32 : 16].map((rows) => lanesForm(form, rows, lanes, true))),
+    ...[1, 2].map((form) => lanesForm(form, 8, lanes, false)),
+  ]),
   cases(constants, random) {
-    const form = numeric(constants, 'FORM', 0)
-    const rows = numeric(constants, 'ROWS', 16)
-    // Two tiles by two, the last of each not full.
-    const size = { m: form === 2 ? rows + 8 : rows + 5, n: form === 1 && !constants.WIDE ? 19 : 20, k: form === 2 ? 7 : 8 }
-    const shapes = epilogues((epilogue) => ({ ...size, ...turned(form), unit: 4, cell: constants.WIDE ? 4 : 1, epilogue }))
-    return shapes.map((s) => vectors(s, random, rows, 16, 4))
+    const [form, rows, lanes] = ['FORM', 'ROWS', 'LANES'].map((name) => numeric(constants, name, 0))
+    // Two tiles by two, the last of each not full. Without WIDE C lies transposed.
+    const n = 4 * lanes + (form === 1 && !constants.WIDE ? 3 : 4)
+    const size = { m: form === 2 ? rows + 4 : rows + 5, n, k: form === 2 ? 7 : 8 }
+    const cell = constants.WIDE ? 4 : 1
+    const shapes = epilogues((epilogue) => ({ ...size, ...turned(form), unit: 4, cell, epilogue, tc: !constants.WIDE }))
+    return shapes.map((s) => vectors(s, random, rows, 4 * lanes, 16 / lanes))
   },
 }

@@ -1,4 +1,4 @@
-// 500 training steps; prints the process's memory after a warm-up (Mesa's is long) and at the end, in MiB.
+// After a warm-up, prints the process's memory every 100 training steps, in MiB: resident and JavaScript's.
 import { openDevice } from '../../../src/gpu'
 import { TinyTraining } from '../../gpu/check'
 
@@ -31,13 +31,6 @@ async function steps(from: number, to: number): Promise<number[]> {
   return [rss, heapUsed + external].map((bytes) => bytes / 2 ** 20)
 }
 
-/** The least of three readings: single ones hold what the allocator has not yet given back. */
-async function level(from: number): Promise<void> {
-  const readings = [await steps(from, from + 49), await steps(from + 50, from + 99), await steps(from + 100, from + 149)]
-  console.log(JSON.stringify([0, 1].map((i) => Math.min(...readings.map((r) => r[i])))))
-}
-
+// Mesa's warm-up is long.
 await steps(1, 1000)
-await level(1001)
-await steps(1151, 1500)
-await level(1501)
+for (let window = 0; window < 13; window++) console.log(JSON.stringify(await steps(1001 + 100 * window, 1100 + 100 * window)))

@@ -2,6 +2,7 @@ import { openTestDevice, test } from '../../harness'
 
 // Passes, unless something happens to the page or its GPU in the meantime.
 test('x', async () => {
-  await openTestDevice()
-  await new Promise((resolve) => setTimeout(resolve, 2000))
+  const device = await openTestDevice()
+  const lost = device.gpu.lost.then(() => {})
+  await Promise.race([lost, new Promise((resolve) => setTimeout(resolve, 5000))])
 })
