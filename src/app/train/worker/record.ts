@@ -1,5 +1,5 @@
-import { openFolder, readJson } from '../../../io'
-import { lastCheckpoint, subFolder } from '../../../train/run_folder'
+import { openFolder, readJson, subFolder } from '../../../io'
+import { lastCheckpoint } from '../../../train/run_folder'
 import type { Settings, Unfinished } from '../protocol'
 import { isBusy } from './lock'
 import { removeFolder, runFolder } from './storage'

@@ -1,6 +1,6 @@
-import { cachedRepositories, type Files, memoryFiles, openFolder } from '../../../io'
+import { cachedRepositories, type Files, memoryFiles, openFolder, subFolder } from '../../../io'
 import { isFolder } from '../../../io/folder.node'
-import { subFolder } from '../../../train/run_folder'
+
 import type { Stored } from '../protocol'
 
 export const runFolder = 'condlora/run'
