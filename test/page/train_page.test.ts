@@ -75,6 +75,20 @@ test(
   { timeoutMs: 240_000 },
 )
 
+test('without animation frames, as in a hidden tab, all that is shown is right', () =>
+  visit(
+    'software',
+    async ({ page }) => {
+      await startRun(page)
+      await until(page, '#outcome', /Done\. 20 steps/)
+      assert.match(await text(page, '.tiles'), /Accuracy9\d\.\d %/)
+      assert.is(await page.locator('#curves tbody tr').count(), 20)
+      await until(page, '#try', /as of step 20/)
+      assert.match(await text(page, '#software'), /processor.*--enable-unsafe-webgpu --enable-features=Vulkan/)
+    },
+    (page) => page.addInitScript(() => Object.assign(globalThis, { requestAnimationFrame: () => 0 })),
+  ))
+
 test('pause, go on, stop', () =>
   visit('slow', async ({ page }) => {
     await startRun(page)

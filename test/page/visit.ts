@@ -55,6 +55,8 @@ export const until = (page: Page, selector: string, pattern: RegExp) =>
   page.waitForFunction(
     ([where, source]) => new RegExp(source).test(document.querySelector(where)?.textContent ?? ''),
     [selector, pattern.source],
+    // Not by animation frames, which a test may have stopped.
+    { polling: 100 },
   )
 export const ready = (page: Page) => page.waitForSelector('#start:enabled')
 export const startRun = async (page: Page) => {
