@@ -10,6 +10,7 @@ test('a run with the keyboard alone: from the page’s load to the outcome, figu
     for (let i = 0; i < 40 && !(await page.evaluate(() => document.activeElement?.id === 'start')); i++) await page.keyboard.press('Tab')
     await page.keyboard.press('Enter')
     await until(page, '#outcome', /Done\. 20 steps in 1 min 23 s, accuracy 95\.7 %/)
+    assert.is(await page.evaluate(() => document.activeElement?.id), 'start', 'the focus stays where it was')
     assert.match(await text(page, '#announcement'), /done at step 20, accuracy 95\.7 %/)
     const tiles = await text(page, '.tiles')
     for (const part of ['20,866', '1.5 % of 1.4 M', '412', '91 MB']) assert.ok(tiles.includes(part), `${part} in ${tiles}`)
@@ -203,9 +204,12 @@ test('what is kept is listed with its size, and cleared after a question', () =>
   visit('', async ({ page }) => {
     await until(page, '#storage', /roberta-base.*498 MB/)
     await ready(page)
-    await page.click('#clear')
-    await page.click('#clear-yes')
+    await page.focus('#clear')
+    await page.keyboard.press('Enter')
+    await page.waitForFunction(() => document.activeElement?.id === 'clear-yes')
+    await page.keyboard.press('Enter')
     await until(page, '#storage', /Nothing yet/)
+    await page.waitForFunction(() => document.activeElement?.id === 'storage-title')
   }))
 
 test('a setting out of range starts nothing', () =>

@@ -6,6 +6,7 @@ import { DataCard } from './data'
 import { DeviceLine } from './device'
 import { MethodCard } from './method'
 import { ModelCard } from './model'
+import { focusNext } from './parts'
 import { ResumeOffer } from './resume'
 import { RunCard } from './run'
 import { SentenceCard } from './sentence'
@@ -68,7 +69,7 @@ function Died() {
           ? 'Your choices are kept.'
           : `Your choices are kept, and so is the run up to step ${saved.value}: it will be offered to go on.`}
       </p>
-      <button type="button" class="main" id="restart" onClick={() => void open()}>
+      <button type="button" class="main" id="restart" onClick={() => void open().then(() => focusNext('start', 'run-title'))}>
         Start it again
       </button>
     </div>

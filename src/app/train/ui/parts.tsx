@@ -2,6 +2,14 @@ import { useSignal } from '@preact/signals'
 import type { ComponentChildren } from 'preact'
 import { type Place, troubles } from './state'
 
+/** Moves the keyboard's focus on, where what had it goes away: to the first of these that is there when the page is drawn anew. */
+export function focusNext(...ids: string[]): void {
+  setTimeout(() => {
+    const next = ids.map((id) => document.getElementById(id)).find((found) => found && !(found as HTMLButtonElement).disabled)
+    next?.focus()
+  })
+}
+
 /** A step of the page: a title with a line beside it, then its controls. */
 export function Card({
   id,
@@ -17,7 +25,9 @@ export function Card({
   return (
     <section class="card" id={id} aria-labelledby={`${id}-title`}>
       <header>
-        <h2 id={`${id}-title`}>{title}</h2>
+        <h2 id={`${id}-title`} tabIndex={-1}>
+          {title}
+        </h2>
         {aside && <span class="soft aside">{aside}</span>}
       </header>
       {children}

@@ -1,7 +1,7 @@
 import { discard, resume } from './actions'
 import { methodName } from './defaults'
 import { ago, count } from './format'
-import { TroubleBox } from './parts'
+import { focusNext, TroubleBox } from './parts'
 import { busy, device, unfinished } from './state'
 
 /** Offers to go on with a run: of an earlier visit, or one that was stopped. */
@@ -9,6 +9,10 @@ export function ResumeOffer() {
   const run = unfinished.value
   if (!run || busy.value || !device.value) return null
   const { settings, smallerBatch, finished } = run
+  const goOn = (rows?: number) => {
+    void resume(rows)
+    focusNext('pause')
+  }
   return (
     <section class="card offer" id="offer" aria-labelledby="offer-title">
       <h2 id="offer-title">{finished ? 'The last run is still here' : 'A run is not finished'}</h2>
@@ -24,14 +28,14 @@ export function ResumeOffer() {
       )}
       <div class="actions">
         {smallerBatch !== undefined && (
-          <button type="button" class="main" id="resume-smaller" onClick={() => void resume(smallerBatch)}>
+          <button type="button" class="main" id="resume-smaller" onClick={() => goOn(smallerBatch)}>
             Go on in parts of {smallerBatch}
           </button>
         )}
-        <button type="button" class={smallerBatch === undefined ? 'main' : ''} id="resume" onClick={() => void resume()}>
+        <button type="button" class={smallerBatch === undefined ? 'main' : ''} id="resume" onClick={() => goOn()}>
           {finished ? 'Bring it back' : smallerBatch === undefined ? 'Go on' : 'Go on as it was'}
         </button>
-        <button type="button" id="discard" onClick={() => void discard()}>
+        <button type="button" id="discard" onClick={() => void discard().then(() => focusNext('discard', 'start', 'run-title'))}>
           Forget it
         </button>
       </div>

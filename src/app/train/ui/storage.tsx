@@ -1,7 +1,7 @@
 import { useSignal } from '@preact/signals'
 import { clearStored } from './actions'
 import { bytes } from './format'
-import { Card, TroubleBox } from './parts'
+import { Card, focusNext, TroubleBox } from './parts'
 import { busy, stored } from './state'
 
 /** What this page keeps in the browser, and a button to clear it, which asks first. */
@@ -12,6 +12,7 @@ export function StorageCard() {
   const clear = () => {
     asks.value = false
     void clearStored()
+    focusNext('storage-title')
   }
   return (
     <Card id="storage" title="Kept in this browser" aside={total > 0 && bytes(total)}>
@@ -33,6 +34,7 @@ export function StorageCard() {
           disabled={busy.value}
           onClick={() => {
             asks.value = true
+            focusNext('clear-yes')
           }}
         >
           Clear
@@ -48,6 +50,7 @@ export function StorageCard() {
             type="button"
             onClick={() => {
               asks.value = false
+              focusNext('clear')
             }}
           >
             Keep
