@@ -80,7 +80,6 @@ const sums: Mutation[] = [
   m('reduce', 'sum += x[p.xAt + row * p.columns + column]', 'sum -= x[p.xAt + row * p.columns + column]'),
   m('reduce', 'out[p.outAt + part * p.columns + column]', 'out[p.outAt + column]'),
   m('reduce', 'sum += x[p.xAt + i];', 'sum += x[i];'),
-  m('reduce', 'x[p.xAt + i] * x[p.xAt + i]', 'x[p.xAt + i] * x[i]'),
   m('reduce', 'sums[thread + width]', 'sums[thread + 1u]'),
   m('adamw', 'grad[i] * grad[i]', 'grad[i] * grad[thread]'),
   m('adamw', 'partial[p.partials + g]', 'partial[g]'),
