@@ -8,7 +8,7 @@ import type { TokenBatch } from '../models/inputs'
 import { type Prediction, predictTexts, type TextTokenizer } from '../models/predict'
 import type { ModelForSequenceClassification } from '../models/sequence_classification'
 import type { FlatParameters } from '../nn/parameters'
-import { Pass } from '../nn/pass'
+import { Pass, type PassOptions } from '../nn/pass'
 import { type Adapter, newAdapter, openAdapter, type ParameterCounts } from './adapter'
 import type { PeftConfig, ResolvedPeftConfig } from './config'
 import { mergedWeights, writeInto } from './merge'
@@ -190,9 +190,9 @@ export class PeftModel {
    * A forward through adapters and trained head; dropout acts where `rngState` is given.
    * @throws Error while an adapter is merged
    */
-  pass(prepared: Prepared, rngState: Tensor | null = null): Pass {
+  pass(prepared: Prepared, options: Pick<PassOptions, 'rngState' | 'checkpointing'> = {}): Pass {
     if (this.#merged) throw new Error(`the adapter ${this.#merged.names.join(', ')} is merged: call unmergeAdapter() before training`)
-    return new Pass({ rngState, adapters: prepared.adapters, replaced: this.#replaced(false) })
+    return new Pass({ ...options, adapters: prepared.adapters, replaced: this.#replaced(false) })
   }
 
   /** Logits [batch, numLabels] for a batch of token ids, without dropout. */

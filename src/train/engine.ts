@@ -23,7 +23,11 @@ export class Engine {
       groups.filter((g) => g.count > 0),
       { beta1, beta2, eps, maxGradNorm, hold: true },
     )
-    this.program = new TrainingProgram(model, this.optimizer, { seed: args.seed, timeoutMs: args.stepTimeoutMs })
+    this.program = new TrainingProgram(model, this.optimizer, {
+      seed: args.seed,
+      checkpointing: args.gradientCheckpointing,
+      timeoutMs: args.stepTimeoutMs,
+    })
   }
 
   /** Ready for a first step: no moments, no refused step, dropout from its beginning. */
