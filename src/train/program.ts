@@ -164,7 +164,7 @@ export class TrainingProgram {
     const { recording, result } = await this.device.record(
       'begin',
       () => this.model.prepare(),
-      ({ derived }) => derived.map((d) => d.tensor.storage),
+      ({ derived, fixed = [] }) => [...derived.map((d) => d.tensor), ...fixed].map(({ storage }) => storage),
     )
     const gradients = result.derived.map((d) => Tensor.from(this.device, new Float32Array(d.tensor.size), d.tensor.shape))
     this.#begin = { recording, prepared: result, gradients }
