@@ -23,7 +23,10 @@ export const dataFlags = {
     oneOf(Object.keys(glueTasks) as GlueName[]),
     `a task of GLUE (${Object.keys(glueTasks).join(', ')}), from --data (default: nyu-mll/glue)`,
   ),
-  split: make(oneOf(['official', 'paper']), "task: GLUE's own splits, or the paper's (default: official)"),
+  split: make(
+    oneOf(['official', 'paper']),
+    'paper: a tenth of the training rows is to evaluate on, the validation rows are for the test (default: official)',
+  ),
   train: make(text('<file>'), 'rows to train on'),
   validation: make(text('<file>'), 'rows to evaluate on'),
   format: make(oneOf(['csv', 'tsv', 'jsonl', 'parquet']), "csv, tsv, jsonl or parquet (default: by the file's name)"),
