@@ -159,6 +159,7 @@ export class Device {
       await this.afterRecord?.()
     } catch (thrown) {
       recording.dispose()
+      this.arena.dropInvalid()
       throw asError(thrown)
     }
     return { recording, result }

@@ -150,6 +150,11 @@ export class Memory {
     )
   }
 
+  /** Whether the device had no memory for this buffer. */
+  isInvalid(buffer: GPUBuffer): boolean {
+    return this.#invalid.has(buffer)
+  }
+
   /** Keeps a buffer that has no memory out of the pool. */
   #discard(buffer: GPUBuffer): void {
     this.#invalid.add(buffer)

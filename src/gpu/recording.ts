@@ -19,6 +19,15 @@ export class Arena {
     for (const buffer of this.buffers.splice(0)) this.memory.release(buffer)
   }
 
+  /** Gives up buffers for which there was no memory: they count as there until the device says so. */
+  dropInvalid(): void {
+    const invalid = this.buffers.filter((buffer) => this.memory.isInvalid(buffer))
+    for (const buffer of invalid) {
+      this.buffers.splice(this.buffers.indexOf(buffer), 1)
+      this.memory.release(buffer)
+    }
+  }
+
   add(size: number, op: string): void {
     this.buffers.push(this.memory.allocate(size, op))
   }

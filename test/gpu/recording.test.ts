@@ -1,7 +1,7 @@
-import { replayAll } from '../../src/gpu'
+import { OutOfMemoryError, replayAll } from '../../src/gpu'
 import { Tensor } from '../../src/graph'
 import { add, matmul, mul, relu, scale, sum } from '../../src/ops'
-import { assert, openTestDevice, rng, test } from '../harness'
+import { assert, openTestDevice, rng, takeGpuErrors, test } from '../harness'
 import { countMade, sameBits } from './check'
 
 test('another shape makes its own recording; both live on', async () => {
@@ -220,5 +220,43 @@ test('replayAll: several recordings in one submit, in order; nothing is made', a
   plus.dispose()
   await assert.rejects(replayAll([double, plus]), /'plus' was disposed/)
   other.destroy()
+  device.destroy()
+})
+
+test('buffers that the device had no memory for are not taken by the next recording', async () => {
+  const device = await openTestDevice({})
+  const { gpu } = device
+  const inputs = [64, 1 << 16, 1 << 15].map((n) => Tensor.from(device, new Float32Array(n).fill(1)))
+  await device.sync()
+  // Where memory runs out a buffer is made all the same, and an error scope tells.
+  const [create, pop] = [gpu.createBuffer.bind(gpu), gpu.popErrorScope.bind(gpu)]
+  let refused = false
+  gpu.createBuffer = (d) => {
+    refused ||= d.size > 1 << 16
+    return create(d)
+  }
+  gpu.popErrorScope = async () => {
+    const mine = refused
+    refused = false
+    return (await pop()) ?? (mine ? ({ message: 'no room' } as GPUError) : null)
+  }
+  const record = (x: Tensor) =>
+    device.record(
+      `${x.size} numbers`,
+      () => sum(relu(scale(x, 2))),
+      (y) => [y.storage],
+    )
+  const [small, large, half] = inputs
+  const { recording, result } = await record(small) // it holds what recordings share
+  for (const x of [large, half, large]) {
+    const error = await record(x).then(
+      () => null,
+      (thrown) => thrown,
+    )
+    assert.instance(error, OutOfMemoryError, `${x.size} numbers`)
+  }
+  assert.ok(takeGpuErrors().every((error) => error instanceof OutOfMemoryError))
+  await recording.replay()
+  assert.is(await result.item(), 128)
   device.destroy()
 })

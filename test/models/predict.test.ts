@@ -63,11 +63,13 @@ test('probabilities are the softmax of the logits; a regression gives its number
   const [first, second] = readPredictions(logits, config)
   assert.is(first.label, 'LABEL_1')
   assert.ok(Math.abs(first.score - Math.exp(2) / (Math.exp(1) + Math.exp(2) + 1)) < 1e-12)
-  assert.equal(second, { label: 'LABEL_0', score: 1 })
+  assert.equal(second, { label: 'LABEL_0', score: 1, scores: [1, Math.exp(-100), 0] })
+  assert.is(first.scores[1], first.score)
+  assert.ok(Math.abs(first.scores.reduce((a, b) => a + b) - 1) < 1e-12)
   const regression = await load('cases/roberta-regression')
   assert.equal(readPredictions(Float32Array.of(-1.5, 3), regression.config), [
-    { label: 'LABEL_0', score: -1.5 },
-    { label: 'LABEL_0', score: 3 },
+    { label: 'LABEL_0', score: -1.5, scores: [-1.5] },
+    { label: 'LABEL_0', score: 3, scores: [3] },
   ])
   const one = await predictTexts((b) => regression.logits(b), regression.config, ['a text'], words, 8)
   const alone = await (await regression.logits({ inputIds: [[0, 5, 8]] })).data()

@@ -63,10 +63,10 @@ new BroadcastChannel('trouble').onmessage = ({ data }) => {
   if (data.cap !== undefined) cap = data.cap
   if (data.full !== undefined) full = data.full
   if (data.missing) Object.defineProperty(WorkerNavigator.prototype, 'gpu', { get: () => undefined })
-  postMessage({ done: true })
+  postMessage({ heard: true })
 }
 await import('${origin}/worker.js')
-postMessage({ done: true })
+postMessage({ heard: true })
 `
 
 interface Talk {
@@ -86,7 +86,7 @@ async function openTalk(code: string): Promise<void> {
     worker.onerror = (event) => reject(new Error(event.message || 'the worker could not be loaded'))
   })
   worker.onmessage = ({ data }) => {
-    if (data.done) return done()
+    if (data.heard) return done()
     if ('event' in data) return void events.push(data)
     const { id, result, failed } = data
     if (failed) waiting.get(id)?.reject(Object.assign(new Error(failed.message), { name: failed.name }))

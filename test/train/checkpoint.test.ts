@@ -177,3 +177,23 @@ test('a damaged checkpoint asked for by name is refused; so are numbers that are
   await assert.rejects(trainer.train(), /other\/checkpoint-2: classifier\.out_proj\.bias: number 1 is Infinity: nothing was written/)
   assert.equal(await other.list(), [])
 })
+
+test('a checkpoint goes on in smaller batches of the same steps, and says so; other steps are another run', async () => {
+  const files = memoryFiles('run')
+  const args = { saveSteps: 5, maxSteps: 10 } as const
+  const whole = await start({ args, files })
+  await whole.train()
+  await files.remove?.('checkpoint-10/trainer_state.json')
+  const notices: string[] = []
+  const notice = (text: string) => notices.push(text)
+  const parts = await start({ files, notice, args: { ...args, perDeviceTrainBatchSize: 2, gradientAccumulationSteps: 2 } })
+  assert.is((await parts.train({ resumeFromCheckpoint: true })).globalStep, 10)
+  assert.match(notices.join(), /run\/checkpoint-5 with the same steps in other parts \(perDeviceTrainBatchSize was 4, is 2; gradientAcc/)
+  assert.is(losses(parts).length, 10)
+  assert.close(losses(parts), losses(whole), 1e-4, 'losses')
+  const other = await start({ files, args: { ...args, perDeviceTrainBatchSize: 2, gradientAccumulationSteps: 1 } })
+  await assert.rejects(
+    other.train({ resumeFromCheckpoint: 'checkpoint-5' }),
+    /belongs to another run: perDeviceTrainBatchSize was 4, is 2\. Go on/,
+  )
+})
