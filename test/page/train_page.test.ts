@@ -128,6 +128,15 @@ test('a run of an earlier visit is offered; its settings come along', () =>
     assert.match(String(await page.getAttribute('#curve-loss [role=img]', 'aria-label')), /at step 9 to/)
   }))
 
+test('a run that came to its end is brought back', () =>
+  visit('unfinished&finished', async ({ page }) => {
+    await until(page, '#offer', /still here.*step 20 of 20/)
+    await page.click('#resume')
+    await until(page, '#outcome', /Done\. 20 steps/)
+    await until(page, '#guess', /spam/)
+    assert.is(await page.isEnabled('#download'), true)
+  }))
+
 test('after a want of memory smaller batches are offered; an offer can be declined', async () => {
   await visit('unfinished&smaller', async ({ page }) => {
     await until(page, '#offer', /In parts of 8 instead of 16 rows/)
@@ -177,6 +186,8 @@ test('files: dropped data with two texts, a chosen folder, an adapter down and u
   visit('', async ({ page }) => {
     await ready(page)
     await page.click('input[name=source][value=file]')
+    await until(page, '#status', /Choose data/)
+    assert.is(await page.isEnabled('#start'), false, 'nothing is trained on that is not seen')
     await page.setInputFiles('#data-file', { name: 'pairs.csv', mimeType: 'text/csv', buffer: Buffer.from('x') })
     await until(page, '#data', /pairs\.csv, 4,329 rows/)
     assert.is(await page.inputValue('#column-text'), 'sentence1')
