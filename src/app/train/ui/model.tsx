@@ -55,7 +55,7 @@ function Hub({ locked }: { locked: boolean }) {
     void chooseModel({ from: 'hub', id: id.value.trim(), ...Object.fromEntries(given) })
   }
   return (
-    <form class="grid" onSubmit={load}>
+    <form class="grid hub" onSubmit={load}>
       <label>
         Name on the Hugging Face hub
         <input
