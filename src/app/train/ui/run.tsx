@@ -121,7 +121,8 @@ function OutcomeLine() {
 
 function Tiles() {
   const { trained, all, memory, text } = begun.value ?? {}
-  const accuracy = lastOf('evalAccuracy')
+  // Of the adapter that is there: the best one, where it was restored.
+  const accuracy = outcome.value?.evalAccuracy ?? lastOf('evalAccuracy')
   const loss = smoothed(points.value).findLast((value) => value !== undefined)
   const speed = lastOf('samplesPerSecond')
   const epoch = points.value.at(-1)?.epoch
