@@ -151,8 +151,6 @@ export function peftSettings(s: Settings): PeftConfig {
 
 /** All settings as they came out, for the run's config.json. */
 export function resolved(s: Settings, peft: CallablePeftModel['peftConfig'], trainer: object): Settings {
-  const { r: rank, loraAlpha: alpha, loraDropout: dropout, targetModules, conversion, dropoutPlacement } = peft
-  const adapter = { rank, alpha, dropout, targetModules: typeof targetModules === 'string' ? [targetModules] : targetModules }
   const rest = Object.fromEntries(
     Object.entries(s).filter(([key, value]) => value !== undefined && !forAdapters.includes(key as keyof typeof methodFlags)),
   )
@@ -160,10 +158,17 @@ export function resolved(s: Settings, peft: CallablePeftModel['peftConfig'], tra
     ...rest,
     ...(s.task ? {} : { text: s.text ?? 'text', label: s.label ?? 'label' }),
     method: s.method ?? 'condlora',
-    ...(peft.peftType === 'HEAD' ? {} : adapter),
-    ...(peft.peftType === 'CONDLORA' ? { conversion, dropoutPlacement } : {}),
+    ...adapterSettings(peft),
     ...trainer,
   }
+}
+
+function adapterSettings(peft: CallablePeftModel['peftConfig']): Settings {
+  if (peft.peftType !== 'LORA' && peft.peftType !== 'CONDLORA') return {}
+  const { r: rank, loraAlpha: alpha, loraDropout: dropout, targetModules } = peft
+  const adapter = { rank, alpha, dropout, targetModules: [targetModules].flat() }
+  if (peft.peftType === 'LORA') return adapter
+  return { ...adapter, conversion: peft.conversion, dropoutPlacement: peft.dropoutPlacement }
 }
 
 /** The Trainer's arguments for so many rows: those given, and this program's defaults where they are not the Trainer's. */
