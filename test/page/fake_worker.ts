@@ -1,5 +1,5 @@
 // Stands in for the training page's worker: the same protocol, no GPU. What is out of the ordinary stands in its URL:
-// `?unfinished&smaller` a run of an earlier visit, `?refuse=CALL` an error, `?dies` an uncaught error at the third step,
+// `?unfinished&smaller&finished` a run of an earlier visit, `?refuse=CALL` an error, `?dies` an uncaught error at the third step,
 // `?deviceless`, `?early`, `?slow`.
 import type { CallName, Event, Outcome, Reply, Request, Settings, Unfinished } from '../../src/app/train/protocol'
 
@@ -23,6 +23,7 @@ function earlier(): Unfinished {
     totalSteps,
     savedAt: Date.now() - 5 * 60_000,
     ...(scenario.has('smaller') ? { smallerBatch: 8 } : {}),
+    ...(scenario.has('finished') ? { step: totalSteps, finished: true } : {}),
   }
 }
 

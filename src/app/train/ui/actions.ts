@@ -72,6 +72,7 @@ export async function chooseModel(base: BaseModel): Promise<void> {
   const mine = ++latestModel
   batch(() => {
     state.base.value = base
+    state.baseFrom.value = base.from
     state.model.value = null
     state.modelBusy.value = true
     state.downloads.value = new Map()
@@ -92,6 +93,7 @@ export async function chooseData(source: DataSource): Promise<void> {
   const mine = ++latestData
   batch(() => {
     state.source.value = source
+    state.sourceFrom.value = source.from
     state.data.value = null
     state.dataBusy.value = true
   })
@@ -100,6 +102,7 @@ export async function chooseData(source: DataSource): Promise<void> {
     state.data.value = info
     state.change(guessColumns(info))
     if (source.from === 'file' && examples.includes(state.sentence.value)) state.sentence.value = ''
+    if (source.from === 'sample') state.sentence.value ||= examples[0]
   })
   if (mine === latestData) state.dataBusy.value = false
 }

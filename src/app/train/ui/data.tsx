@@ -1,9 +1,8 @@
-import { useSignal } from '@preact/signals'
-import type { DataSource } from '../protocol'
+import type { DataInfo, DataSource } from '../protocol'
 import { chooseData } from './actions'
 import { count } from './format'
 import { Card, Choice, Drop, TroubleBox } from './parts'
-import { busy, change, data, dataBusy, device, settings, source } from './state'
+import { busy, change, chosenData, dataBusy, device, settings, source, sourceFrom } from './state'
 
 const sources = [
   ['sample', 'Sample: emails'],
@@ -11,16 +10,16 @@ const sources = [
 ] as const
 
 export function DataCard() {
-  const from = useSignal<DataSource['from']>('sample')
+  const chosen = chosenData.value
   const locked = busy.value || !device.value
   const choose = (value: DataSource['from']) => {
-    from.value = value
+    sourceFrom.value = value
     if (value === 'sample' && source.value.from !== 'sample') void chooseData({ from: 'sample' })
   }
   return (
-    <Card id="data" title="Data" aside={data.value && `${data.value.name}, ${count(data.value.rows)} rows`}>
-      <Choice legend="What to train on" name="source" value={from.value} options={sources} disabled={locked} choose={choose} />
-      {from.value === 'sample' ? (
+    <Card id="data" title="Data" aside={chosen && `${chosen.name}, ${count(chosen.rows)} rows`}>
+      <Choice legend="What to train on" name="source" value={sourceFrom.value} options={sources} disabled={locked} choose={choose} />
+      {sourceFrom.value === 'sample' ? (
         <p class="soft small">Real emails of 2002: the model learns to tell spam from ham.</p>
       ) : (
         <Drop
@@ -34,13 +33,12 @@ export function DataCard() {
       )}
       {dataBusy.value && <p class="soft small">Reading the rows …</p>}
       <TroubleBox place="data" />
-      {data.value && <Rows />}
+      {chosen && <Rows {...chosen} />}
     </Card>
   )
 }
 
-function Rows() {
-  const { columns, first } = data.value ?? { columns: [], first: [] }
+function Rows({ columns, first }: DataInfo) {
   const { text, textPair, label } = settings.value
   const used = new Map([
     [text, 'text'],

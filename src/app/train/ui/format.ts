@@ -34,7 +34,7 @@ export function chance(p: number): string {
 }
 
 export const decimals = (x: number) =>
-  x >= 100 ? count(Math.round(x)) : x >= 10 ? x.toFixed(1) : x >= 0.001 ? x.toFixed(3) : x.toExponential(1)
+  x >= 100 ? count(Math.round(x)) : x >= 10 ? x.toFixed(1) : x >= 1 ? x.toFixed(2) : x >= 0.001 ? x.toFixed(3) : x.toExponential(1)
 
 export function ago(since: number, now = Date.now()): string {
   const minutes = Math.round((now - since) / 60_000)

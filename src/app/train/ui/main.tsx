@@ -4,7 +4,7 @@ import { render } from 'preact'
 import { NoWebGpu } from '../../no_webgpu'
 import { begin } from './actions'
 import { App, purpose } from './app'
-import { leave } from './left'
+import { leave, wasLeft } from './left'
 import './page.css'
 import { begun, busy, running, step } from './state'
 
@@ -20,6 +20,8 @@ if (navigator.gpu) {
     document.title = busy.value ? `${running.value === 'paused' ? '⏸ ' : ''}${done}condlora` : title
   })
   addEventListener('pagehide', leave)
+  // Come back as it was: not left after all.
+  addEventListener('pageshow', ({ persisted }) => persisted && wasLeft())
   void begin(() => new Worker(new URL('worker.js', import.meta.url), { type: 'module', name: 'training' }))
 } else {
   render(<NoWebGpu what={purpose} />, root)

@@ -40,7 +40,7 @@ export function MethodCard() {
           <div class="grid thirds">
             <NumberField name="learningRate" label="Learning rate" min={0} max={1} step="any" set={chooseRate} />
             <NumberField name="loraAlpha" label="Alpha" min={0.01} max={4096} step="any" disabled={chosen.method === 'head'} />
-            <NumberField name="maxLength" label="Longest text, tokens" min={4} max={8192} />
+            <NumberField name="maxLength" label="Most tokens" min={4} max={8192} />
             <NumberField name="seed" label="Seed" min={0} max={4294967295} />
             <NumberField name="earlyStoppingPatience" label="Patience" min={0} max={1000} about="patience-about" />
           </div>

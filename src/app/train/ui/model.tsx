@@ -3,7 +3,7 @@ import type { BaseModel } from '../protocol'
 import { chooseModel } from './actions'
 import { bytes, short } from './format'
 import { Card, Choice, Drop, TroubleBox } from './parts'
-import { base, busy, device, downloads, model, modelBusy } from './state'
+import { base, baseFrom, busy, chosenModel, device, downloads, modelBusy } from './state'
 
 const sources = [
   ['embedded', 'roberta-mini'],
@@ -12,18 +12,24 @@ const sources = [
 ] as const
 
 export function ModelCard() {
-  const from = useSignal<BaseModel['from']>('embedded')
   const locked = busy.value || !device.value
   const choose = (value: BaseModel['from']) => {
-    from.value = value
+    baseFrom.value = value
     if (value === 'embedded' && base.value.from !== 'embedded') void chooseModel({ from: 'embedded' })
   }
   return (
-    <Card id="model" title="Base model" aside={model.value?.name}>
-      <Choice legend="Where the base model comes from" name="base" value={from.value} options={sources} disabled={locked} choose={choose} />
-      {from.value === 'embedded' && <p class="soft small">A small RoBERTa that comes with this page and was pretrained on emails.</p>}
-      {from.value === 'hub' && <Hub locked={locked} />}
-      {from.value === 'files' && (
+    <Card id="model" title="Base model" aside={chosenModel.value?.name}>
+      <Choice
+        legend="Where the base model comes from"
+        name="base"
+        value={baseFrom.value}
+        options={sources}
+        disabled={locked}
+        choose={choose}
+      />
+      {baseFrom.value === 'embedded' && <p class="soft small">A small RoBERTa that comes with this page and was pretrained on emails.</p>}
+      {baseFrom.value === 'hub' && <Hub locked={locked} />}
+      {baseFrom.value === 'files' && (
         <Drop
           id="model-files"
           label="Choose files"
@@ -49,7 +55,7 @@ function Hub({ locked }: { locked: boolean }) {
     void chooseModel({ from: 'hub', id: id.value.trim(), ...Object.fromEntries(given) })
   }
   return (
-    <form class="grid" onSubmit={load}>
+    <form class="grid hub" onSubmit={load}>
       <label>
         Name on the Hugging Face hub
         <input
@@ -115,7 +121,7 @@ function ModelState() {
         {!under.length && <p class="soft small">Reading the model …</p>}
       </div>
     )
-  const info = model.value
+  const info = chosenModel.value
   if (!info) return null
   return (
     <p id="model-state" class="facts">

@@ -90,7 +90,7 @@ export function Drop(props: {
   const over = useSignal(false)
   const chosen = (input: HTMLInputElement) => {
     const files = Array.from(input.files ?? [], (file) => ({ path: belowFolder(file), file }))
-    const name = input.files?.[0]?.webkitRelativePath.split('/')[0] || input.files?.[0]?.name || ''
+    const name = input.files?.[0]?.webkitRelativePath.split('/')[0] || nameOf(files)
     // The same file chosen again, mended, must be heard of too.
     input.value = ''
     if (files.length) props.take(files, name)
@@ -147,16 +147,21 @@ export function Drop(props: {
   )
 }
 
+const nameOf = (files: FileAt[]) => (files.length === 1 ? files[0].file.name : 'your files')
+
 const belowFolder = ({ webkitRelativePath, name }: File) => webkitRelativePath.replace(/^[^/]*\//, '') || name
 
 /** The files of a drop. Its items are gone after the event's handler, so the entries are taken before anything is awaited. */
 async function entriesOf({ items, files }: DataTransfer): Promise<{ files: FileAt[]; name: string }> {
   const entries = Array.from(items, (item) => item.webkitGetAsEntry()).filter((entry) => entry !== null)
-  if (!entries.length) return { files: Array.from(files, (file) => ({ path: file.name, file })), name: files[0]?.name ?? '' }
+  if (!entries.length) {
+    const loose = Array.from(files, (file) => ({ path: file.name, file }))
+    return { files: loose, name: nameOf(loose) }
+  }
   const found: FileAt[] = []
   const only = entries.length === 1 && entries[0].isDirectory
   for (const entry of entries) await collect(entry, only ? '' : entry.name, found)
-  return { files: found, name: entries[0].name }
+  return { files: found, name: only ? entries[0].name : nameOf(found) }
 }
 
 async function collect(entry: FileSystemEntry, path: string, found: FileAt[]): Promise<void> {

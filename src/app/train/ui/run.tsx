@@ -6,11 +6,11 @@ import {
   begun,
   busy,
   canStart,
-  data,
+  chosenData,
+  chosenModel,
   dataBusy,
   device,
   lastOf,
-  model,
   modelBusy,
   notices,
   outcome,
@@ -84,8 +84,8 @@ function statusText(): string {
   if (!device.value) return 'Looking for a GPU …'
   if (modelBusy.value) return 'Reading the model …'
   if (dataBusy.value) return 'Reading the rows …'
-  if (!model.value) return 'Choose a base model.'
-  if (!data.value) return 'Choose data.'
+  if (!chosenModel.value) return 'Choose a base model.'
+  if (!chosenData.value) return 'Choose data.'
   return outcome.value ? '' : 'Ready.'
 }
 
@@ -121,7 +121,8 @@ function OutcomeLine() {
 
 function Tiles() {
   const { trained, all, memory, text } = begun.value ?? {}
-  const accuracy = lastOf('evalAccuracy')
+  // Of the adapter that is there: the best one, where it was restored.
+  const accuracy = outcome.value?.evalAccuracy ?? lastOf('evalAccuracy')
   const loss = smoothed(points.value).findLast((value) => value !== undefined)
   const speed = lastOf('samplesPerSecond')
   const epoch = points.value.at(-1)?.epoch

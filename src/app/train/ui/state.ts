@@ -37,10 +37,13 @@ export const troubles = signal<Partial<Record<Place, Trouble>>>({})
 export const notices = signal<readonly string[]>([])
 
 export const base = signal<BaseModel>({ from: 'embedded' })
+/** Where it is to come from; another place than `base` until something of it is chosen. */
+export const baseFrom = signal<BaseModel['from']>('embedded')
 export const model = signal<ModelInfo | null>(null)
 export const modelBusy = signal(false)
 export const downloads = signal<ReadonlyMap<string, { done: number; total: number }>>(new Map())
 export const source = signal<DataSource>({ from: 'sample' })
+export const sourceFrom = signal<DataSource['from']>('sample')
 export const data = signal<DataInfo | null>(null)
 export const dataBusy = signal(false)
 export const settings = signal<Settings>(settingsAtFirst)
@@ -65,8 +68,11 @@ export const stored = signal<readonly Stored[] | null>(null)
 export const announcement = signal('')
 
 export const busy = computed(() => running.value === 'running' || running.value === 'paused' || running.value === 'stopping')
+/** The base model and the data as they were chosen; null where a choice is not made to its end. */
+export const chosenModel = computed(() => (baseFrom.value === base.value.from ? model.value : null))
+export const chosenData = computed(() => (sourceFrom.value === source.value.from ? data.value : null))
 export const canStart = computed(
-  () => !busy.value && Boolean(device.value && model.value && data.value) && !modelBusy.value && !dataBusy.value,
+  () => !busy.value && Boolean(device.value && chosenModel.value && chosenData.value) && !modelBusy.value && !dataBusy.value,
 )
 /** There is a model that learns or has learnt. */
 export const canTry = computed(() => Boolean(device.value && (begun.value || adapter.value)))
