@@ -1,5 +1,7 @@
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { planRuns, runSettings } from '../../src/cli/reproduce/plan'
+import type { Recipe } from '../../src/cli/reproduce/recipe'
 import { assert, test } from '../harness'
 import { bin, condlora, inFolder, readJson } from './command'
 
@@ -172,3 +174,47 @@ test('reproduce: what is wrong in a recipe or a flag is told in one line', () =>
     }
     assert.ok(existsSync(join(bin, '../recipes/sst2.json')), 'recipes come with the command')
   }))
+
+const rte: Recipe = {
+  ...{ name: 'rte', title: 'RTE', metric: 'accuracy', seeds: 3, notes: [] },
+  search: { low: 1e-4, high: 1e-2, trials: 4 },
+  settings: {
+    ...{ model: 'm', perDeviceTrainBatchSize: 16, numTrainEpochs: 10, rank: 4, dropout: 0.1, conversion: 'code' },
+    ...{ evalStrategy: 'epoch', earlyStoppingPatience: 3, loadBestModelAtEnd: true },
+  },
+  learningRates: { lora: 0.002 },
+  reported: { by: 'the paper', lora: 74.3, condlora: 74.2 },
+}
+
+test('the plan: a search where no learning rate is known, the same steps and rows for each run', () => {
+  const methods = ['head', 'lora', 'condlora'] as const
+  const runs = planRuns(rte, 2490, { methods: [...methods] })
+  const count = (method: string, kind: string) => runs.filter((run) => run.method === method && run.kind === kind).length
+  assert.equal(
+    methods.map((method) => [count(method, 'trial'), count(method, 'seed')]),
+    [
+      [4, 3],
+      [0, 3],
+      [4, 3],
+    ],
+  )
+  // 249 rows to validate on, 2,241 to train on: 141 steps an epoch.
+  assert.equal(runs[0].cost, { steps: 1410, trained: 22410, evaluated: 2490 })
+  assert.equal(
+    planRuns(rte, 2490, { methods: ['lora'], trials: 2, seeds: 1 }).map(({ folder }) => folder),
+    ['rte/lora/trial-1', 'rte/lora/trial-2', 'rte/lora/seed-1'],
+  )
+  assert.throws(
+    () => planRuns(rte, 2490, { methods: ['head'], trials: 0 }),
+    /--trials 0: the recipe rte has no learning rate for head only/,
+  )
+  const [trial] = runs
+  const seed = runs.filter(({ method }) => method === 'condlora').at(-1) as (typeof runs)[number]
+  const common = { model: 'm', perDeviceTrainBatchSize: 16, numTrainEpochs: 10, evalStrategy: 'epoch', split: 'paper' }
+  const chosen = { metricForBestModel: 'evalAccuracy', greaterIsBetter: true, learningRate: 0.001 }
+  assert.equal(runSettings(trial, 0.001), { ...common, ...chosen, method: 'head', seed: 42 }, 'a trial is judged by how it ends')
+  assert.equal(runSettings(seed, 0.001), {
+    ...{ ...common, ...chosen, method: 'condlora', seed: 3, rank: 4, dropout: 0.1, conversion: 'code' },
+    ...{ earlyStoppingPatience: 3, loadBestModelAtEnd: true },
+  })
+})

@@ -2,7 +2,7 @@ import { paperValidationRows } from '../../data/glue'
 import { UsageError } from '../failure'
 import type { Settings } from '../flags'
 import { forMethod } from '../settings'
-import { type MethodName, methodTitles } from './methods'
+import { type MethodName, methodTitles, metricKey } from './methods'
 import type { Recipe } from './recipe'
 import { logUniform, searchSeed } from './search'
 
@@ -70,9 +70,6 @@ function costOf(s: Settings, rows: number): Cost {
     evaluated: evaluations * validation,
   }
 }
-
-/** `evalAccuracy` */
-export const metricKey = ({ metric }: Recipe) => `eval${metric[0].toUpperCase()}${metric.slice(1)}`
 
 /**
  * What the run is trained with. A trial is judged by how it ends, as the authors' search judges it: no early stop, no best

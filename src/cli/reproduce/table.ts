@@ -1,6 +1,5 @@
 import type { MethodRuns } from './experiment'
-import { type MethodName, methodTitles } from './methods'
-import { metricKey } from './plan'
+import { type MethodName, methodTitles, metricKey } from './methods'
 import type { Recipe } from './recipe'
 import { type PairedTest, pairedTTest, type Summary, summary } from './statistics'
 
