@@ -4,7 +4,12 @@ import type { peftTypes } from '../settings'
 export type MethodName = keyof typeof peftTypes
 
 /** A method that `train --method` knows must be listed here: the compiler asks for it. */
-export const methodTitles: Record<MethodName, string> = { head: 'head only', lora: 'LoRA', condlora: 'CondLoRA' }
+export const methodTitles: Record<MethodName, string> = {
+  head: 'head only',
+  lora: 'LoRA',
+  condlora: 'CondLoRA',
+  full: 'full fine-tuning',
+}
 
 export const methodNames = Object.keys(methodTitles) as MethodName[]
 
