@@ -152,6 +152,7 @@ async function cli() {
     splitting: true,
     loader: { ...common.loader, '.css': 'text' },
   })
+  cpSync('src/cli/reproduce/recipes', 'dist/cli/recipes', { recursive: true })
 }
 
 async function demo() {
@@ -180,7 +181,7 @@ async function tests() {
 /** The same tests for browsers: a module for each file, what they share once, and the page that runs one of them. */
 async function browserTests(bad) {
   const shared = files('test', '.test.ts').filter((f) => !/^test\/(node|page)\//.test(f.replaceAll('\\', '/')))
-  const modules = [...shared, ...bad, ...files('test/page/bad', '.ts'), ...files('test/page/inside', '.ts')]
+  const modules = [...shared, ...bad, ...files('test/page/bad', '.ts'), ...files('test/page/inside', '.ts'), 'test/page/fake_worker.ts']
   const outdir = 'dist/test-browser'
   rmSync(outdir, { recursive: true, force: true })
   await build({
@@ -327,7 +328,7 @@ async function trainPage(outdir) {
     metafile: true,
   })
   for (const file of existsSync(ui) ? readdirSync(ui) : [])
-    if (/\.(html|css|svg|png|webmanifest)$/.test(file) && !existsSync(`${outdir}/${file}`)) cpSync(`${ui}/${file}`, `${outdir}/${file}`)
+    if (/\.(html|svg|png|webmanifest)$/.test(file) && !existsSync(`${outdir}/${file}`)) cpSync(`${ui}/${file}`, `${outdir}/${file}`)
   cpSync('models/roberta-mini', `${outdir}/models/roberta-mini`, { recursive: true })
   await sample(`${outdir}/sample`)
   writeFileSync(`${outdir}/licenses.txt`, licenses(Object.keys(metafile.inputs)))
@@ -354,7 +355,7 @@ async function benchPage(outdir) {
     outdir,
     chunkNames: 'bench-[name]-[hash]',
   })
-  for (const file of ['bench.html', 'bench.css']) cpSync(`src/app/bench/${file}`, `${outdir}/${file}`)
+  cpSync('src/app/bench/bench.html', `${outdir}/bench.html`)
 }
 
 // A page that was built without the rivals says so.

@@ -1,7 +1,7 @@
 // Sums in a fixed order.
 //
 // FORM 0, columns: out[part, c] = Σ over the part's rows of x[row, c]; parts of PER_PART rows, in order
-// FORM 1, all:     out[g] = Σ over the group's range of x (or x² with SQUARE), a tree in the group
+// FORM 1, all:     out[g] = Σ over the group's range of x, a tree in the group
 //
 // binding 0  uniform {base, total groups, rows or count, columns, factor on the result, first element of x and of out}
 // binding 1  out  f32
@@ -10,7 +10,6 @@
 // FORM 0: a thread owns one column of one part; groups: parts × tiles of 64 columns.
 // FORM 1: group g sums [PER_GROUP·g, PER_GROUP·(g + 1)).
 const FORM = 0u;
-const SQUARE = false;
 const GROUP = 64u;
 const PER_PART = 64u;
 const PER_GROUP = 4096u;
@@ -41,11 +40,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   var sum = 0.0;
   let end = min(p.rows, (g + 1u) * PER_GROUP);
   for (var i = g * PER_GROUP + thread; i < end; i += GROUP) {
-#if SQUARE
-    sum += x[p.xAt + i] * x[p.xAt + i];
-#else
     sum += x[p.xAt + i];
-#endif
   }
   sums[thread] = sum;
   for (var width = GROUP / 2u; width > 0u; width /= 2u) {

@@ -37,7 +37,15 @@ export { AutoModelForSequenceClassification, type CallableModel, type FromPretra
 export { type EncoderConfig, encoderConfig } from './models/config'
 export type { TokenBatch } from './models/inputs'
 export type { Prediction } from './models/predict'
-export { type CallablePeftModel, getPeftModel, type ParameterCounts, type PeftConfig, PeftModel, trainableParameters } from './peft'
+export {
+  type CallablePeftModel,
+  getPeftModel,
+  type ParameterCounts,
+  type PeftConfig,
+  type PeftLoadOptions,
+  PeftModel,
+  trainableParameters,
+} from './peft'
 export {
   type BeginEvent,
   type LogEvent,

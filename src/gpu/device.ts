@@ -231,7 +231,7 @@ export class Device {
   /**
    * Times every dispatch given from now on until the profiler's `stop()`. It asks for a device with `timestamp-query`;
    * one that was opened with `profile: true` tells times as exactly as its platform can.
-   * @throws GpuError where the device has no `timestamp-query`, or a profiler is at work already
+   * @throws Error where the device has no `timestamp-query`, or a profiler is at work already
    */
   async profile(): Promise<Profiler> {
     this.work.assertAlive()

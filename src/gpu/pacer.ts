@@ -19,7 +19,7 @@ export const realGpu: Rates = { flops: 5e11, bytes: 5e10, dispatch: 1e-5 }
 export const softwareGpu: Rates = { flops: 1.5e9, bytes: 1e9, dispatch: 2e-5 }
 
 /** Encodes a submit's launches so that each is timed; the function that it gives back is called when they are submitted. */
-export type Timer = (encoder: GPUCommandEncoder, launches: readonly Launch[], name: string) => () => void
+export type Timer = (encoder: GPUCommandEncoder, launches: readonly Launch[], name: string, put: typeof dispatch) => () => void
 
 /**
  * Keeps each submit under a time budget and at most two in flight, so that no driver's watchdog (Windows: 2 s) fires
@@ -94,7 +94,7 @@ export class Pacer {
     const submit = () => {
       const encoder = this.device.createCommandEncoder({ label: name })
       const some = launches.slice(start, end)
-      const submitted = this.timer?.(encoder, some, name)
+      const submitted = this.timer?.(encoder, some, name, dispatch)
       if (!submitted) {
         const pass = encoder.beginComputePass()
         for (const launch of some) dispatch(pass, launch)

@@ -1,14 +1,14 @@
-import { dispatch, type Launch } from './commands'
+// Loaded when needed, and so imports nothing of what is always there.
+import type { Launch } from './commands'
 import type { Device } from './device'
-import { asError, GpuError } from './errors'
-import { keepAlive } from './platform.node'
+import type { Timer } from './pacer'
 import { Profile } from './profile'
 
-/** Begins to time what is given to the device from now on. @throws GpuError */
+/** Begins to time what is given to the device from now on. @throws Error */
 export function startProfiler(device: Device): Profiler {
   if (!device.features.has('timestamp-query'))
-    throw new GpuError(`profile: ${device.adapterName} was opened without timestamp-query: its kernels cannot be timed`)
-  if (busy.has(device)) throw new GpuError('profile: this device has a profiler at work: stop that first')
+    throw new Error(`profile: ${device.adapterName} was opened without timestamp-query: its kernels cannot be timed`)
+  if (busy.has(device)) throw new Error('profile: this device has a profiler at work: stop that first')
   return new Profiler(device)
 }
 
@@ -20,7 +20,6 @@ const perSet = 2048
 export class Profiler {
   readonly #profile: Profile
   readonly #reads = new Set<Promise<void>>()
-  #failure: Error | null = null
   #stopped: Promise<Profile> | null = null
 
   constructor(private readonly device: Device) {
@@ -43,21 +42,22 @@ export class Profiler {
     device.later(() => {
       device.pacer.timer = null
     })
+    device.work.later(async () => {
+      await Promise.all(this.#reads)
+    })
     await device.sync()
-    await keepAlive(device.work.orLost(Promise.all(this.#reads)))
-    if (this.#failure) throw this.#failure
     return this.#profile
   }
 
-  #encode(encoder: GPUCommandEncoder, launches: readonly Launch[], list: string): () => void {
+  #encode(...[encoder, launches, list, dispatch]: Parameters<Timer>): () => void {
     const sets: (() => void)[] = []
-    for (let i = 0; i < launches.length; i += perSet) sets.push(this.#encodeSet(encoder, launches.slice(i, i + perSet), list))
+    for (let i = 0; i < launches.length; i += perSet) sets.push(this.#encodeSet(encoder, launches.slice(i, i + perSet), list, dispatch))
     return () => {
       for (const read of sets) read()
     }
   }
 
-  #encodeSet(encoder: GPUCommandEncoder, launches: readonly Launch[], list: string): () => void {
+  #encodeSet(...[encoder, launches, list, dispatch]: Parameters<Timer>): () => void {
     const { gpu } = this.device
     const count = 2 * launches.length
     const querySet = gpu.createQuerySet({ type: 'timestamp', count })
@@ -76,16 +76,13 @@ export class Profiler {
         for (const each of [querySet, resolved, staging]) each.destroy()
         this.#reads.delete(read)
       })
+      read.catch(() => {}) // `stop` tells it
       this.#reads.add(read)
     }
   }
 
   async #read(staging: GPUBuffer, launches: readonly Launch[], list: string): Promise<void> {
-    try {
-      await staging.mapAsync(1)
-      this.#profile.add(list, launches, new BigUint64Array(staging.getMappedRange()))
-    } catch (thrown) {
-      this.#failure ??= asError(thrown)
-    }
+    await staging.mapAsync(1)
+    this.#profile.add(list, launches, new BigUint64Array(staging.getMappedRange()))
   }
 }

@@ -3,16 +3,18 @@ import { type Node, Tensor } from './tensor'
 
 let enabled = true
 
-/** Runs `body` without leaving anything on the tape. */
-export function noGrad<T>(body: () => T): T {
+function withTape<T>(on: boolean, body: () => T): T {
   const before = enabled
-  enabled = false
+  enabled = on
   try {
     return body()
   } finally {
     enabled = before
   }
 }
+
+/** Runs `body` without leaving anything on the tape. */
+export const noGrad = <T>(body: () => T): T => withTape(false, body)
 
 /** Puts `output` on the tape if one of the inputs asks for a gradient; frozen inputs cost nothing later. */
 export function tape(op: string, inputs: Tensor[], output: Tensor, rule: Node['backward']): Tensor {
@@ -21,6 +23,25 @@ export function tape(op: string, inputs: Tensor[], output: Tensor, rule: Node['b
     output.node = { op, inputs, backward: rule }
   }
   return output
+}
+
+/**
+ * body(x), of which only x is kept: backward runs `body` again, which must do the same as before. Gradients of other
+ * tensors that it uses reach these if they are leaves.
+ */
+export function checkpoint(x: Tensor, body: (x: Tensor) => Tensor): Tensor {
+  const y = body(x)
+  if (!y.node) return y
+  y.node = {
+    op: 'checkpoint',
+    inputs: [x],
+    backward: (dy, [needX]) => {
+      const leaf = new Tensor(x.device, x.storage, x.shape, x.dtype, x.offset).requireGrad(needX)
+      backwardAll([[withTape(true, () => body(leaf)), dy]])
+      return [leaf.grad]
+    },
+  }
+  return y
 }
 
 /**

@@ -74,7 +74,7 @@ export class Encoder {
     let x = pass.dropout(this.norm.forward(sum, pass), this.config.hiddenDropoutProb)
     all?.push(x)
     for (const layer of this.layers) {
-      x = layer.forward(x, attentionMask, pass)
+      x = pass.layer(x, (input) => layer.forward(input, attentionMask, pass))
       all?.push(x)
     }
     return x

@@ -1,13 +1,26 @@
 import type { Device } from '../gpu'
 import { Tensor } from '../graph'
 
-/** A tensor to be trained: its checkpoint name, its shape, and whether weight decay spares it (biases and norms). */
+/** A tensor to be trained: its checkpoint name, its shape, and how. */
 export interface ParameterSpec {
   name: string
   shape: readonly number[]
   /** Start values, row-major. */
   init: () => Float32Array
+  /** Weight decay spares it: biases and norms. */
   noDecay?: boolean
+  /** Factor on the learning rate. Default 1. */
+  lrScale?: number
+  /** Saved along, not trained. */
+  frozen?: boolean
+}
+
+/** Tensors side by side that are trained alike: elements [start, start + count). */
+export interface ParameterRange {
+  start: number
+  count: number
+  noDecay: boolean
+  lrScale: number
 }
 
 const elements = (shape: readonly number[]) => shape.reduce((n, d) => n * d, 1)
@@ -16,15 +29,16 @@ const align = (elements: number) => Math.ceil(elements / 64) * 64
 
 /**
  * Trained tensors side by side in one buffer, their gradients in another of the same layout, so that clipping and the
- * optimizer take few dispatches however many tensors there are. Those with weight decay come first.
+ * optimizer take few dispatches however many tensors there are: those with weight decay, those without, last what is frozen.
  */
 export class FlatParameters {
   readonly byName = new Map<string, Tensor>()
   readonly values: Tensor
   readonly gradients: Tensor
-  /** Elements [0, decayed) take weight decay. Gaps between tensors are zero and stay zero. */
-  readonly decayed: number
+  /** All that is trained. Gaps between tensors are zero and stay zero. */
+  readonly ranges: ParameterRange[] = []
   readonly places = new Map<string, number>()
+  readonly #frozen = new Set<string>()
   /** Trained numbers, gaps not counted. */
   readonly count: number
 
@@ -32,26 +46,31 @@ export class FlatParameters {
     readonly device: Device,
     specs: ParameterSpec[],
   ) {
-    const ordered = [...specs.filter((s) => !s.noDecay), ...specs.filter((s) => s.noDecay)]
+    const rank = ({ frozen, noDecay }: ParameterSpec) => (frozen ? 2 : noDecay ? 1 : 0)
+    const ordered = [...specs].sort((a, b) => rank(a) - rank(b) || (a.lrScale ?? 1) - (b.lrScale ?? 1))
     let size = 0
-    let decayed = 0
-    for (const { name, noDecay, shape } of ordered) {
+    for (const { name, shape, frozen, noDecay = false, lrScale = 1 } of ordered) {
       if (this.places.has(name)) throw new Error(`parameter ${name}: named twice`)
       this.places.set(name, size)
-      size += align(elements(shape))
-      if (!noDecay) decayed = size
+      const count = align(elements(shape))
+      const last = this.ranges.at(-1)
+      if (frozen) this.#frozen.add(name)
+      else if (last?.noDecay === noDecay && last.lrScale === lrScale) last.count += count
+      else this.ranges.push({ start: size, count, noDecay, lrScale })
+      size += count
     }
+    const trained = this.ranges.reduce((n, { count }) => n + count, 0)
     const start = new Float32Array(Math.max(64, size))
     for (const { name, init, shape } of ordered) {
       const values = init()
       if (values.length !== elements(shape)) throw new TypeError(`parameter ${name}: [${shape}] and ${values.length} start values`)
       start.set(values, this.places.get(name))
     }
-    this.decayed = decayed
-    this.count = specs.reduce((n, s) => n + elements(s.shape), 0)
+    this.count = specs.reduce((n, s) => n + (s.frozen ? 0 : elements(s.shape)), 0)
     this.values = Tensor.from(device, start, [start.length])
-    this.gradients = Tensor.from(device, new Float32Array(start.length), [start.length])
-    for (const { name, shape } of specs) this.byName.set(name, this.values.view(shape, this.places.get(name)).requireGrad())
+    this.gradients = Tensor.from(device, new Float32Array(Math.max(64, trained)), [Math.max(64, trained)])
+    for (const { name, shape } of specs)
+      this.byName.set(name, this.values.view(shape, this.places.get(name)).requireGrad(!this.#frozen.has(name)))
   }
 
   get(name: string): Tensor {
@@ -66,12 +85,17 @@ export class FlatParameters {
     this.gradients.dispose()
   }
 
-  /** Every trained tensor with its place. */
-  leaves(): [leaf: Tensor, offset: number][] {
-    return [...this.byName].map(([name, t]) => [t, this.places.get(name) as number])
+  /** Every trained tensor by name: those of `byName` that are not frozen. */
+  trained(): [name: string, tensor: Tensor][] {
+    return [...this.byName].filter(([name]) => !this.#frozen.has(name))
   }
 
-  /** Reads every trained tensor back with one copy. */
+  /** Every trained tensor with its place. */
+  leaves(): [leaf: Tensor, offset: number][] {
+    return this.trained().map(([name, t]) => [t, this.places.get(name) as number])
+  }
+
+  /** Reads every tensor back with one copy. */
   async read(): Promise<Map<string, { shape: readonly number[]; data: Float32Array }>> {
     const all = await this.values.data()
     return new Map(

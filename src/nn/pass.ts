@@ -1,4 +1,4 @@
-import type { Tensor } from '../graph'
+import { checkpoint, type Tensor } from '../graph'
 import { dropout } from '../ops/dropout'
 import type { Linear } from './linear'
 
@@ -16,6 +16,8 @@ export interface PassOptions {
   adapters?: ReadonlyMap<string, LinearAdapter>
   /** What stands in for tensors of the model: trained heads and biases, merged weights. */
   replaced?: ReadonlyMap<Tensor, Tensor>
+  /** Of each layer only the input is kept for backward, which runs the layer again. */
+  checkpointing?: boolean
 }
 
 /** One run of a model's forward: the model itself holds no mode and no adapter, so that one base serves many. */
@@ -23,12 +25,14 @@ export class Pass {
   readonly adapters: ReadonlyMap<string, LinearAdapter>
   readonly #replaced: ReadonlyMap<Tensor, Tensor>
   readonly #rngState: Tensor | null
+  readonly #checkpointing: boolean
   #stream = 0
 
   constructor(options: PassOptions = {}) {
     this.adapters = options.adapters ?? new Map()
     this.#replaced = options.replaced ?? new Map()
     this.#rngState = options.rngState ?? null
+    this.#checkpointing = options.checkpointing ?? false
   }
 
   get training(): boolean {
@@ -38,6 +42,16 @@ export class Pass {
   /** A tensor of the model, or what stands in for it. */
   of<T extends Tensor | null>(tensor: T): T {
     return (tensor && (this.#replaced.get(tensor) as T)) ?? tensor
+  }
+
+  /** A layer of the model; run again for backward, it has the same random streams. */
+  layer(x: Tensor, body: (x: Tensor) => Tensor): Tensor {
+    if (!this.#checkpointing) return body(x)
+    const stream = this.#stream
+    return checkpoint(x, (input) => {
+      this.#stream = stream
+      return body(input)
+    })
   }
 
   /** The random stream of the next dropout: the n-th call of a pass always has stream n. */

@@ -1,6 +1,6 @@
-import shader from '../../shaders/conversion.wgsl'
-import { complain, type Word } from '../gpu'
+import { complain } from '../gpu'
 import { Tensor, tape } from '../graph'
+import { gemm, type Matrix } from './gemm'
 import { roomInRows, sumParts, sumRows } from './sum_rows'
 
 /** How A comes from W0: `code` as the authors' program (Θa·W0ᵀ, square W0), `rectangular` Θa·W0, any shape. */
@@ -26,7 +26,8 @@ export function packedLayout(layers: number, r: number, outputs: number, inputs:
 
 /**
  * The shared conversion layer (Kim et al. 2024, eqs. 5 and 6): A and B of every layer from its frozen weight and one
- * pair (Θa, Θb), in one dispatch per stack that lies together in memory; backward takes one more for the sum over layers.
+ * pair (Θa, Θb), two products per stack that lies together in memory; backward takes one dispatch more for the sum over
+ * layers.
  *
  * @param weights W0 of each layer, [out, in]; views of one stack are read in place
  * @param thetaA [r, in] (`code`) or [r, out] (`rectangular`)
@@ -41,12 +42,32 @@ export function convert(weights: Tensor[], thetaA: Tensor, thetaB: Tensor, form:
   const layout = packedLayout(weights.length, shape.r, shape.outputs, shape.inputs)
   const packed = Tensor.empty(weights[0].device, [layout.size], 'conversion')
   const { r, outputs, inputs } = shape
-  const theta = (tensor: Tensor) => ({ tensor, layer: 0, j: tensor.shape[1], k: 1 })
+  const { strideA, strideB, startB } = layout
   const code = form === 'code'
-  run('conversion', weights, shape, [
-    { columns: !code, t: theta(thetaA), o: { tensor: packed, at: 0, layer: layout.strideA, n: 1, j: code ? outputs : inputs } },
-    { columns: false, t: theta(thetaB), o: { tensor: packed, at: layout.startB, layer: layout.strideB, n: r, j: 1 } },
-  ])
+  const [wide, inner] = code ? [outputs, inputs] : [inputs, outputs]
+  const op = 'conversion'
+  for (const { w, first, count } of stacks(weights)) {
+    gemm({
+      op,
+      a: { tensor: thetaA, rowStride: inner },
+      b: { ...w, transposed: code },
+      c: { tensor: packed, offset: first * strideA, rowStride: wide, stride0: strideA },
+      m: r,
+      n: wide,
+      k: inner,
+      batch0: count,
+    })
+    gemm({
+      op,
+      a: w,
+      b: { tensor: thetaB, rowStride: inputs, transposed: true },
+      c: { tensor: packed, offset: startB + first * strideB, rowStride: r, stride0: strideB },
+      m: outputs,
+      n: r,
+      k: inputs,
+      batch0: count,
+    })
+  }
   return tape('conversion', [thetaA, thetaB], packed, (gradient) => convertBackward(weights, gradient, thetaA, thetaB, form, shape, layout))
 }
 
@@ -69,19 +90,30 @@ function convertBackward(
   const layers = weights.length
   const size = align(Math.max(thetaA.size, thetaB.size))
   const part = Tensor.empty(gradient.device, [2, layers, size], 'conversion.dtheta')
-  const code = form === 'code'
-  run('conversion.dtheta', weights, s, [
-    {
-      columns: code,
-      t: { tensor: gradient, at: 0, layer: at.strideA, j: code ? s.outputs : s.inputs, k: 1 },
-      o: { tensor: part, at: 0, layer: size, n: 1, j: thetaA.shape[1] },
-    },
-    {
-      columns: true,
-      t: { tensor: gradient, at: at.startB, layer: at.strideB, j: 1, k: s.r },
-      o: { tensor: part, at: layers * size, layer: size, n: 1, j: s.inputs },
-    },
-  ])
+  const [wide, inner] = form === 'code' ? [s.outputs, s.inputs] : [s.inputs, s.outputs]
+  const op = 'conversion.dtheta'
+  for (const { w, first, count } of stacks(weights)) {
+    gemm({
+      op,
+      a: { tensor: gradient, offset: first * at.strideA, rowStride: wide, stride0: at.strideA },
+      b: { ...w, transposed: form !== 'code' },
+      c: { tensor: part, offset: first * size, rowStride: inner, stride0: size },
+      m: s.r,
+      n: inner,
+      k: wide,
+      batch0: count,
+    })
+    gemm({
+      op,
+      a: { tensor: gradient, offset: at.startB + first * at.strideB, rowStride: s.r, transposed: true, stride0: at.strideB },
+      b: w,
+      c: { tensor: part, offset: (layers + first) * size, rowStride: s.inputs, stride0: size },
+      m: s.r,
+      n: s.inputs,
+      k: s.outputs,
+      batch0: count,
+    })
+  }
   return sumLayers(part, layers, size).map((sum, i) => sum.view([thetaA, thetaB][i].shape))
 }
 
@@ -92,86 +124,16 @@ function sumLayers(part: Tensor, layers: number, size: number): Tensor[] {
   return [0, 1].map((i) => sums.view([size], i * size))
 }
 
-interface Operand {
-  tensor: Tensor
-  /** First element, then the strides: of layers, of j < r, and of the index that is contracted (T) or kept (O). */
-  at?: number
-  layer: number
-  j: number
-}
-
-interface Job {
-  columns: boolean
-  t: Operand & { k: number }
-  o: Operand & { at: number; n: number }
-}
-
-/** W's rows [row, row + rows) of layers [first, first + count), which lie `stride` elements apart in one storage. */
-interface Part {
-  first: number
-  count: number
-  stride: number
-  row: number
-  rows: number
-}
-
-function run(op: string, weights: Tensor[], { r, outputs, inputs }: Shape, jobs: [Job, Job]): void {
-  const { device } = weights[0]
-  const lanes = device.software ? 1 : 16
-  for (const part of parts(weights, outputs, inputs, widest(jobs))) {
-    const w = weights[part.first].bindLoose(part.row * inputs, (part.count - 1) * part.stride + part.rows * inputs)
-    const bound = jobs.map((job) => place(job, part, r, job.columns ? inputs : part.rows, job.columns ? part.rows : inputs))
-    const chunks = Math.ceil(r / 8)
-    const groups = jobs.map((job) => part.count * chunks * Math.ceil(job.columns ? inputs / 64 : part.rows / (64 / lanes)))
-    const words: Word[] = [part.rows, inputs, part.count, r, w.skip, part.stride]
-    jobs.forEach((job, i) => {
-      words.push(groups[i], bound[i].o.skip, job.o.layer, job.o.n, job.o.j, bound[i].t.skip, job.t.layer, job.t.j, job.t.k)
-    })
-    const others = bound.reduce((sum, { o, t }) => sum + o.binding.size + t.binding.size, 0)
-    device.run({
-      op,
-      shader,
-      constants: { LANES: lanes, COLUMNS0: jobs[0].columns, COLUMNS1: jobs[1].columns, ACCUMULATE: part.row > 0 },
-      bind: [bound[0].o.binding, bound[1].o.binding, w.binding, bound[0].t.binding, bound[1].t.binding],
-      words,
-      groups: groups[0] + groups[1],
-      flops: 4 * r * part.rows * inputs * part.count,
-      bytes: 4 * part.count * part.rows * inputs + others, // matrices of other kinds may lie between
-    })
-  }
-}
-
-function place({ columns, t, o }: Job, part: Part, r: number, kept: number, contracted: number) {
-  const tAt = (t.at ?? 0) + part.first * t.layer + (columns ? part.row * t.k : 0)
-  const oAt = o.at + part.first * o.layer + (columns ? 0 : part.row * o.n)
-  return {
-    t: t.tensor.bindLoose(tAt, (part.count - 1) * t.layer + (r - 1) * t.j + (contracted - 1) * t.k + 1),
-    o: o.tensor.bindLoose(oAt, (part.count - 1) * o.layer + (r - 1) * o.j + (kept - 1) * o.n + 1),
-  }
-}
-
-const widest = (jobs: Job[]) => Math.max(...jobs.flatMap(({ t, o }) => [t.layer, o.layer]))
-
-/** Layers that lie evenly spaced in one storage go together, as many as fit a binding (with their A and B, `layerStride` apart); a larger layer is cut by rows. */
-function parts(weights: Tensor[], outputs: number, inputs: number, layerStride: number): Part[] {
-  const { maxStorageBufferBindingSize: max, minStorageBufferOffsetAlignment: alignment } = weights[0].device.limits
-  const room = Math.floor((max - alignment) / 4)
-  const found: Part[] = []
+/** Weights of layers [first, first + count) as a batch: they lie evenly spaced in one storage. */
+function* stacks(weights: Tensor[]): Generator<{ w: Matrix; first: number; count: number }> {
   for (let first = 0; first < weights.length; ) {
-    const stride = weights[first + 1]?.storage === weights[first].storage ? weights[first + 1].offset - weights[first].offset : 0
+    const { storage, offset, shape } = weights[first]
+    const stride = weights[first + 1]?.storage === storage ? weights[first + 1].offset - offset : 0
     let count = 1
-    const fits = () =>
-      stride > 0 &&
-      weights[first + count]?.storage === weights[first].storage &&
-      weights[first + count].offset === weights[first].offset + count * stride &&
-      count * stride + outputs * inputs <= room &&
-      (count + 1) * layerStride <= room
-    while (fits()) count++
-    const rows = Math.min(outputs, Math.max(1, Math.floor(room / inputs)))
-    for (let row = 0; row < outputs; row += rows) found.push({ first, count, stride, row, rows: Math.min(rows, outputs - row) })
+    while (stride > 0 && weights[first + count]?.storage === storage && weights[first + count].offset === offset + count * stride) count++
+    yield { w: { tensor: weights[first], rowStride: shape[1], stride0: stride }, first, count }
     first += count
   }
-  return found
 }
 
 function checkShapes(weights: Tensor[], thetaA: Tensor, thetaB: Tensor, form: ConversionForm): Shape {

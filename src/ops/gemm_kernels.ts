@@ -3,7 +3,7 @@ import direct from '../../shaders/matmul_direct.wgsl'
 import lanesShader from '../../shaders/matmul_lanes.wgsl'
 import plain from '../../shaders/matmul_plain.wgsl'
 import { type Binding, type Device, f32, type Word } from '../gpu'
-import { extent, type Matrix, operands, type Part } from './gemm_operands'
+import { extent, type Matrix, type Operand, operands, type Part } from './gemm_operands'
 
 /** A product that fits its bindings: where each operand begins in its binding, and what all kernels take. */
 interface Job extends Part {
@@ -13,6 +13,7 @@ interface Job extends Part {
   epilogue: number
   batches: number
   flops: number
+  bytes: number
 }
 
 /**
@@ -36,6 +37,7 @@ export function launch(g: Part): void {
     epilogue: (bias ? 1 : 0) + (g.accumulate ? 2 : 0),
     batches,
     flops: 2 * g.m * g.n * g.k * batches,
+    bytes: operands(g).reduce((sum, o) => sum + bytesOf(g, o), 0),
   }
   if (!device.software) return runTiled(device, job)
   const form = vectorForm(job)
@@ -46,6 +48,10 @@ export function launch(g: Part): void {
   if (shape) runLanes(device, job, form, shape)
   else runDirect(device, job, form)
 }
+
+/** The numbers of an operand alone: other matrices may lie between those of a batch, and a matrix may serve several. */
+const bytesOf = ({ batch0, batch1 }: Part, { matrix, rowCount, columns }: Operand) =>
+  4 * rowCount * columns * (matrix.stride0 ? batch0 : 1) * (matrix.stride1 ? batch1 : 1)
 
 const whole = (x: Matrix, first: number) => [first, x.rowStride, x.stride0 ?? 0, x.stride1 ?? 0].every((v) => v % 4 === 0)
 
@@ -59,15 +65,15 @@ function vectorForm({ a, b, m, n, k, skip }: Job): number | null {
 
 /** A group a tile. */
 function runTiled(device: Device, job: Job): void {
-  const { op, m, n, batches, bind, flops } = job
-  device.run({ op, shader: tiled, bind, words: words(job), groups: Math.ceil(m / 32) * Math.ceil(n / 32) * batches, flops })
+  const { op, m, n, batches, bind, flops, bytes } = job
+  device.run({ op, shader: tiled, bind, words: words(job), groups: Math.ceil(m / 32) * Math.ceil(n / 32) * batches, flops, bytes })
 }
 
 /** One tile a thread. */
 function runPlain(device: Device, job: Job): void {
-  const { op, m, n, batches, bind, flops } = job
+  const { op, m, n, batches, bind, flops, bytes } = job
   const tiles = Math.ceil(m / 4) * Math.ceil(n / 4) * batches
-  device.run({ op, shader: plain, bind, words: [...words(job), tiles], groups: Math.ceil(tiles / 8), flops })
+  device.run({ op, shader: plain, bind, words: [...words(job), tiles], groups: Math.ceil(tiles / 8), flops, bytes })
 }
 
 /** Strides in numbers, of rows and of columns. */
@@ -81,9 +87,9 @@ function words({ a, b, c, m, n, k, skip, batch1, alpha, epilogue }: Job): Word[]
 function runDirect(device: Device, job: Job, form: number): void {
   const [rows, cols] = form === 0 ? [8, 4] : [8, 8]
   const tiles = Math.ceil(job.m / rows) * Math.ceil(job.n / cols) * job.batches
-  const { op, bind, flops } = job
+  const { op, bind, flops, bytes } = job
   const constants = { FORM: form, ROWS: rows, COLS: cols, QUADS: cols / 4, HALF: rows / 4 }
-  device.run({ op, shader: direct, constants, bind, words: vectorWords(job, tiles, 1), groups: Math.ceil(tiles / 8), flops })
+  device.run({ op, shader: direct, constants, bind, words: vectorWords(job, tiles, 1), groups: Math.ceil(tiles / 8), flops, bytes })
 }
 
 /** How many neighbouring threads are a subgroup, where that is 4 or 8 (there a broadcast is a shuffle of registers); else 0. */
@@ -118,7 +124,7 @@ function laneShape(device: Device, { m, n, c, skip, bias }: Job, form: number): 
 
 /** One tile of 4 · lanes columns a subgroup, 16 threads a group. */
 function runLanes(device: Device, job: Job, form: number, { lanes, rows, turned, wide }: LaneShape): void {
-  const { op, m, n, a, b, c, skip, bind, flops } = job
+  const { op, m, n, a, b, c, skip, bind, flops, bytes } = job
   const [down, across] = turned ? [n, m] : [m, n]
   const tiles = Math.ceil(down / rows) * Math.ceil(across / (4 * lanes)) * job.batches
   const words = vectorWords(
@@ -143,6 +149,7 @@ function runLanes(device: Device, job: Job, form: number, { lanes, rows, turned,
     words: [...words, turned ? c.rowStride : 1],
     groups: Math.ceil((tiles * lanes) / 16),
     flops,
+    bytes,
   })
 }
 

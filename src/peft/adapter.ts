@@ -2,15 +2,10 @@ import type { Tensor } from '../graph'
 import type { Files } from '../io'
 import type { EncoderConfig } from '../models/config'
 import { metaModel } from '../models/meta'
-import { linearsOf, modulesOf } from '../models/modules'
 import type { ModelForSequenceClassification } from '../models/sequence_classification'
 import { FlatParameters, type ParameterSpec } from '../nn/parameters'
-import { CondLora } from './condlora'
-import { type PeftConfig, peftConfig, type ResolvedPeftConfig } from './config'
-import { headOnly } from './head_only'
-import { Lora } from './lora'
 import type { Method, Prepared } from './method'
-import { findTargets } from './targets'
+import { kindOf, type PeftConfig, peftConfig, type ResolvedPeftConfig } from './methods'
 import { type WholeTensor, wholeSpec, wholeSpecs, wholeTensors } from './whole'
 
 /** Numbers that are trained, and all numbers of base and adapter. */
@@ -25,6 +20,8 @@ interface Layout {
   config: ResolvedPeftConfig
   method: Method
   whole: WholeTensor[]
+  /** LoRA+: of biases and norms, as PEFT does. */
+  lrScale: number
 }
 
 /** An adapter of a model. The base is not changed: several may share one. */
@@ -42,7 +39,8 @@ export class Adapter {
     this.method = layout.method
     this.parameters = new FlatParameters(base.device, specs)
     this.counts = count(base, layout)
-    this.replaced = new Map(layout.whole.map(({ name, tensor }) => [tensor, this.parameters.get(name)]))
+    const whole = layout.whole.map(({ name, tensor }): [Tensor, Tensor] => [tensor, this.parameters.get(name)])
+    this.replaced = new Map([...(layout.method.replaced ?? []), ...whole])
   }
 
   prepare(): Prepared {
@@ -56,40 +54,41 @@ export class Adapter {
 
 /** An adapter to be trained, with start values from `seed`. */
 export async function newAdapter(base: ModelForSequenceClassification, config: PeftConfig, seed = 42): Promise<Adapter> {
-  const layout = await layOut(base, peftConfig(config), seed)
-  return new Adapter(base, layout, [...layout.method.parameters, ...(await wholeSpecs(layout.whole))])
+  const layout = await layOut(base, await peftConfig(config), seed)
+  return new Adapter(base, layout, [...layout.method.parameters, ...(await wholeSpecs(layout.whole, layout.lrScale))])
 }
 
-/** The adapter of a folder. */
-export async function openAdapter(base: ModelForSequenceClassification, files: Files): Promise<Adapter> {
+/** The adapter of a folder, with `changes` to its configuration. */
+export async function openAdapter(base: ModelForSequenceClassification, files: Files, changes: Partial<PeftConfig> = {}): Promise<Adapter> {
   const { readAdapterConfig, readAdapterTensors } = await import('./adapter_file')
-  const layout = await layOut(base, await readAdapterConfig(files), 0)
-  const wanted = [...layout.method.parameters, ...layout.whole.map((each) => wholeSpec(each))]
+  const layout = await layOut(base, await readAdapterConfig(files, changes), 0)
+  const wanted = [...layout.method.parameters, ...layout.whole.map((each) => wholeSpec(each, layout.lrScale))]
   return new Adapter(base, layout, await readAdapterTensors(files, wanted))
 }
 
 /** Trained and all parameters of a method on a model, from the two configurations alone: no weights, no GPU. */
 export async function trainableParameters(model: EncoderConfig, config: PeftConfig): Promise<ParameterCounts> {
   const base = metaModel(model)
-  return count(base, await layOut(base, peftConfig(config), 0))
+  return count(base, await layOut(base, await peftConfig(config), 0))
 }
 
 async function layOut(model: ModelForSequenceClassification, config: ResolvedPeftConfig, seed: number): Promise<Layout> {
-  return { config, method: await createMethod(model, config, seed), whole: wholeTensors(model, config) }
-}
-
-async function createMethod(model: ModelForSequenceClassification, config: ResolvedPeftConfig, seed: number): Promise<Method> {
-  if (config.peftType === 'HEAD') return headOnly
-  const targets = await findTargets(linearsOf(model), modulesOf(model), config)
-  return config.peftType === 'LORA' ? new Lora(config, targets, seed) : new CondLora(config, targets, seed)
+  const method = await (await kindOf(config)).create(model, config, seed)
+  return {
+    config,
+    method,
+    whole: wholeTensors(model, config, method.targets),
+    lrScale: 'loraplusLrRatio' in config ? config.loraplusLrRatio : 1,
+  }
 }
 
 /** Counts as PEFT's: `all` has the base's own head too. */
 function count(base: ModelForSequenceClassification, { method, whole }: Layout): ParameterCounts {
   const ofHead = new Set(base.head.tensors.values())
   const sum = (tensors: { shape: readonly number[] }[]) => tensors.reduce((n, { shape }) => n + shape.reduce((p, d) => p * d, 1), 0)
-  const head = sum(whole.map(({ tensor }) => tensor).filter((tensor) => ofHead.has(tensor)))
-  const copies = sum(whole.map(({ tensor }) => tensor))
-  const own = sum(method.parameters)
-  return { adapter: own + copies - head, head, all: base.parameterCount + own + copies }
+  const sizeOf = (tensors: WholeTensor[]) => sum(tensors.map(({ tensor }) => tensor))
+  const head = sizeOf(whole.filter(({ tensor }) => ofHead.has(tensor)))
+  const trained = sum(method.parameters.filter(({ frozen }) => !frozen)) + sizeOf(whole)
+  const copies = sizeOf(whole.filter(({ copied }) => copied))
+  return { adapter: trained - head, head, all: base.parameterCount + sum(method.parameters) + copies }
 }

@@ -1,50 +1,73 @@
-import { type Files, type NamedTensor, openCheckpoint, readJson, readTensor, writeSafetensors } from '../io'
+import { type Files, type NamedTensor, openCheckpoint, readJson, readTensor, validate, writeSafetensors } from '../io'
 import type { ParameterSpec } from '../nn/parameters'
 import type { Adapter } from './adapter'
-import type { ResolvedPeftConfig } from './config'
+import { targeting } from './config'
 import { configFromJson, configToJson } from './config_json'
-import { nameA, nameB } from './lora'
+import { lora, nameA, nameB } from './lora'
+import type { LowRankFactors } from './method'
+import type { PeftConfig, ResolvedPeftConfig } from './methods'
 import { savedModules } from './targets'
 
-const prefix = 'base_model.model.'
 const weights = 'adapter_model'
 
-/** Writes an adapter folder; `base` names the model that it is for. The configuration comes last: a folder without one is no adapter. */
+/** PEFT's key of a tensor in the file; what all layers share has no path. */
+export const keyOf = (name: string) => (name.includes('.') ? `base_model.model.${name}` : `base_model.${name}`)
+
+/**
+ * Writes an adapter folder; `base` names the model that it is for. The configuration comes last: a folder without one is no
+ * adapter.
+ */
 export async function writeAdapter(adapter: Adapter, base: string, files: Files, { as }: { as?: 'lora' }): Promise<void> {
-  const { peftType, baseModelNameOrPath } = adapter.config
-  const own = as === undefined || peftType === 'LORA'
-  const tensors = own ? await ownTensors(adapter) : await loraTensors(adapter)
-  const config: ResolvedPeftConfig = {
-    ...adapter.config,
-    peftType: own ? peftType : 'LORA',
-    modulesToSave: savedModules(adapter.config),
-    baseModelNameOrPath: baseModelNameOrPath ?? base,
-  }
+  const { config, tensors } = as === undefined || adapter.config.peftType === 'LORA' ? await own(adapter) : await plainLora(adapter)
+  config.modulesToSave = savedModules(config)
+  config.baseModelNameOrPath ??= base
   await files.write(`${weights}.safetensors`, writeSafetensors(tensors))
-  await files.write('adapter_config.json', new TextEncoder().encode(`${JSON.stringify(configToJson(config), null, 2)}\n`))
+  await files.write('adapter_config.json', new TextEncoder().encode(`${JSON.stringify(await configToJson(config), null, 2)}\n`))
 }
 
-async function ownTensors({ parameters }: Adapter): Promise<NamedTensor[]> {
-  return [...(await parameters.read())].map(([name, t]) => ({ name: prefix + name, ...t }))
+interface Contents {
+  config: ResolvedPeftConfig
+  tensors: NamedTensor[]
 }
 
-async function loraTensors({ method, parameters }: Adapter): Promise<NamedTensor[]> {
-  const own = new Set(method.parameters.map((p) => p.name))
-  const whole = [...(await parameters.read())].filter(([name]) => !own.has(name))
-  const factors = await Promise.all(
-    method.asLora(parameters).flatMap(({ path, A, B }) =>
-      [
-        { name: nameA(path), t: A },
-        { name: nameB(path), t: B },
-      ].map(async ({ name, t }) => ({ name: prefix + name, shape: t.shape, data: await t.data() })),
-    ),
+async function own({ config, parameters }: Adapter): Promise<Contents> {
+  return { config: { ...config }, tensors: [...(await parameters.read())].map(([name, t]) => ({ name: keyOf(name), ...t })) }
+}
+
+async function plainLora({ config, method, parameters }: Adapter): Promise<Contents> {
+  const found = method.asLora?.(parameters)
+  if (!found?.length) throw new Error(`savePretrained: the method ${config.peftType} cannot be written as LoRA`)
+  const mine = new Set(method.parameters.map((p) => p.name))
+  const whole = [...(await parameters.read())].filter(([name]) => !mine.has(name))
+  const factors = found.flatMap(({ path, A, B }) => [
+    { name: nameA(path), t: A },
+    { name: nameB(path), t: B },
+  ])
+  const tensors = factors.map(async ({ name, t }) => ({ name: keyOf(name), shape: t.shape, data: await t.data() }))
+  return {
+    config: loraConfig(config, found),
+    tensors: [...(await Promise.all(tensors)), ...whole.map(([name, t]) => ({ name: keyOf(name), ...t }))],
+  }
+}
+
+/** The configuration under which PEFT finds these factors; ranks and scales that differ are told layer by layer. */
+function loraConfig(config: ResolvedPeftConfig, factors: LowRankFactors[]): ResolvedPeftConfig {
+  const all = factors.map(({ path, A, scaling }) => ({ path, r: A.shape[0], alpha: scaling * A.shape[0] }))
+  const [{ r, alpha }] = all
+  const others = <K extends 'r' | 'alpha'>(key: K, usual: number) =>
+    Object.fromEntries(all.filter((each) => each[key] !== usual).map((each) => [each.path, each[key]]))
+  const known = Object.entries(config).filter(([key]) => key in targeting || key === 'loraDropout')
+  const full = validate(
+    lora.schema,
+    { ...Object.fromEntries(known), r, loraAlpha: alpha, rankPattern: others('r', r), alphaPattern: others('alpha', alpha) },
+    'as lora',
   )
-  return [...factors, ...whole.map(([name, t]) => ({ name: prefix + name, ...t }))]
+  return { peftType: 'LORA', ...full }
 }
 
-/** Reads adapter_config.json of an adapter folder. */
-export async function readAdapterConfig(files: Files): Promise<ResolvedPeftConfig> {
-  return configFromJson(await readJson(files, 'adapter_config.json'), `${files.name}/adapter_config.json`)
+/** Reads adapter_config.json of an adapter folder; `changes` win. */
+export async function readAdapterConfig(files: Files, changes: Partial<PeftConfig>): Promise<ResolvedPeftConfig> {
+  return configFromJson(await readJson(files, 'adapter_config.json'), `${files.name}/adapter_config.json`, changes)
 }
 
 /**
@@ -54,16 +77,18 @@ export async function readAdapterConfig(files: Files): Promise<ResolvedPeftConfi
 export async function readAdapterTensors(files: Files, specs: ParameterSpec[]): Promise<ParameterSpec[]> {
   const stored = await openCheckpoint(files, weights)
   const where = `${files.name}/${weights}.safetensors`
-  const wanted = new Set(specs.map((s) => prefix + s.name))
-  const surplus = [...stored.keys()].filter((name) => !wanted.has(name))
+  const wanted = new Set(specs.map((s) => keyOf(s.name)))
+  // With bias "all" PEFT writes the head's biases three times.
+  const again = /\.(original_module|modules_to_save)\./
+  const surplus = [...stored.keys()].filter((name) => !wanted.has(name) && !again.test(name))
   if (surplus.length)
     throw new Error(
       `${where}: its adapter_config.json does not ask for ${surplus.slice(0, 5).join(', ')}${surplus.length > 5 ? ', …' : ''}`,
     )
   return Promise.all(
     specs.map(async (spec) => {
-      const entry = stored.get(prefix + spec.name)
-      if (!entry) throw new Error(`${where}: tensor ${prefix}${spec.name} [${spec.shape}] is missing`)
+      const entry = stored.get(keyOf(spec.name))
+      if (!entry) throw new Error(`${where}: tensor ${keyOf(spec.name)} [${spec.shape}] is missing`)
       if (`${entry.shape}` !== `${spec.shape}`)
         throw new Error(`${where}: tensor ${entry.name}: wanted shape [${spec.shape}], got [${entry.shape}]`)
       const data = Float32Array.from(await readTensor(entry))

@@ -1,12 +1,35 @@
+import * as v from 'valibot'
 import { noGrad, type Tensor } from '../graph'
 import type { FlatParameters, ParameterSpec } from '../nn/parameters'
 import type { LinearAdapter } from '../nn/pass'
 import { convert, packedLayout } from '../ops/conversion'
 import { Random } from '../ops/philox'
-import type { ResolvedPeftConfig } from './config'
+import { finite, positive, rate, targeting } from './config'
 import { LowRankAdapter } from './low_rank'
-import type { Derived, LowRankFactors, Method, Prepared } from './method'
-import { roleOf, type Target } from './targets'
+import type { Derived, Kind, LowRankFactors, Method, Prepared } from './method'
+import { findTargets, roleOf, type Target } from './targets'
+
+const schema = v.strictObject({
+  ...targeting,
+  /** Rank of ΔW. */
+  r: v.optional(positive, 8),
+  /** The adapter's scale is loraAlpha / r. */
+  loraAlpha: v.optional(v.pipe(finite, v.gtValue(0)), 8),
+  /** Dropout on the adapter's input. */
+  loraDropout: v.optional(rate, 0),
+  /** How A comes from W0: Θa·W0ᵀ as the authors' program (square W0), or Θa·W0 (`rectangular`, any shape). */
+  conversion: v.optional(v.picklist(['code', 'rectangular']), 'code'),
+  /** Where loraDropout acts: before the adapter alone, or before the frozen product too (the authors' program). */
+  dropoutPlacement: v.optional(v.picklist(['adapter', 'input']), 'adapter'),
+})
+
+type CondLoraConfig = v.InferOutput<typeof schema>
+
+export const condlora: Kind<typeof schema> = {
+  schema,
+  written: async () => ({ inference_mode: true }),
+  create: async (model, config, seed) => new CondLora(config, await findTargets(model, config), seed),
+}
 
 /** Layers that share one pair (Θa, Θb): of one role (`attention.self.query`) and one shape. */
 interface Group {
@@ -22,14 +45,16 @@ interface Group {
  * Θa [r, contracted size] starts Kaiming-uniform with a = √5, Θb [r, in] zero.
  */
 export class CondLora implements Method {
+  readonly targets: string[]
   readonly parameters: ParameterSpec[]
   readonly #groups: Group[]
 
   constructor(
-    private readonly config: ResolvedPeftConfig,
+    private readonly config: CondLoraConfig,
     targets: Target[],
     seed: number,
   ) {
+    this.targets = targets.map(({ layer }) => layer.name)
     this.#groups = groupByRole(targets)
     const { r, conversion } = config
     for (const { targets, outputs, inputs } of this.#groups)
@@ -53,11 +78,10 @@ export class CondLora implements Method {
     for (const group of this.#groups) {
       const { tensor, factors } = this.#convert(group, trained)
       const leaves: Derived['leaves'] = []
-      factors.forEach(({ path, A, B }, l) => {
-        const { scaling } = group.targets[l]
+      for (const { path, A, B, scaling } of factors) {
         adapters.set(path, new LowRankAdapter({ A, B, scaling, dropout: this.config.loraDropout, placement: this.config.dropoutPlacement }))
         for (const leaf of [A, B]) leaves.push([leaf.requireGrad(), leaf.offset])
-      })
+      }
       derived.push({ tensor, leaves })
     }
     return { adapters, derived }
@@ -75,8 +99,9 @@ export class CondLora implements Method {
     const at = packedLayout(weights.length, r, outputs, inputs)
     // Leaves of their own: what reaches them goes back through the conversion once per optimizer step, not once per batch.
     const factors = noGrad(() =>
-      targets.map(({ layer }, l) => ({
+      targets.map(({ layer, scaling }, l) => ({
         path: layer.name,
+        scaling,
         A: tensor.view([r, inputs], l * at.strideA),
         B: tensor.view([outputs, r], at.startB + l * at.strideB),
       })),

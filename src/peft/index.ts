@@ -1,3 +1,3 @@
 export { type ParameterCounts, trainableParameters } from './adapter'
-export { type PeftConfig, peftConfig } from './config'
-export { type CallablePeftModel, countsLine, getPeftModel, PeftModel } from './model'
+export { type PeftConfig, peftConfig } from './methods'
+export { type CallablePeftModel, countsLine, getPeftModel, type LoadOptions as PeftLoadOptions, PeftModel } from './model'

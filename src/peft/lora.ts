@@ -1,34 +1,72 @@
+import * as v from 'valibot'
 import type { FlatParameters, ParameterSpec } from '../nn/parameters'
 import { Random } from '../ops/philox'
-import type { ResolvedPeftConfig } from './config'
+import { finite, positive, rate, targeting } from './config'
 import { LowRankAdapter } from './low_rank'
-import type { LowRankFactors, Method, Prepared } from './method'
-import type { Target } from './targets'
+import type { Kind, LowRankFactors, Method, Prepared } from './method'
+import { findTargets, type Target } from './targets'
+
+const schema = v.strictObject({
+  ...targeting,
+  /** Rank of ΔW. */
+  r: v.optional(positive, 8),
+  /** The adapter's scale is loraAlpha / r. */
+  loraAlpha: v.optional(v.pipe(finite, v.gtValue(0)), 8),
+  /** Dropout on the adapter's input. */
+  loraDropout: v.optional(rate, 0),
+  /** Scale loraAlpha / √r instead. */
+  useRslora: v.optional(v.boolean(), false),
+  /** Other ranks and alphas by the end of a module path. */
+  rankPattern: v.optional(v.record(v.string(), positive), {}),
+  alphaPattern: v.optional(v.record(v.string(), finite), {}),
+  /** How A and B start: true as Microsoft's program (ΔW = 0), `gaussian` (ΔW = 0), false (ΔW ≠ 0). */
+  initLoraWeights: v.optional(v.union([v.boolean(), v.literal('gaussian')]), true),
+  /** LoRA+: B (and what has one dimension) learns so many times faster than A. Not stored. */
+  loraplusLrRatio: v.optional(v.pipe(finite, v.gtValue(0)), 1),
+  /** LoRA-FA: A stays as it starts. Not stored. */
+  freezeA: v.optional(v.boolean(), false),
+})
+
+export type LoraConfig = v.InferOutput<typeof schema>
+
+export const lora: Kind<typeof schema> = {
+  schema,
+  written: async () => (await import('./written_defaults')).loraDefaults,
+  unwritten: ['loraplusLrRatio', 'freezeA'],
+  create: async (model, config, seed) => new Lora(config, await findTargets(model, config), seed),
+}
 
 /**
  * LoRA (Hu et al. 2021): ΔW = s·B·A with an A [r, in] and a B [out, r] for each layer. A starts Kaiming-uniform with
  * a = √5, U(±1/√in), and B zero, so that ΔW starts at 0.
  */
 export class Lora implements Method {
+  readonly targets: string[]
   readonly parameters: ParameterSpec[]
+  readonly #targets: Target[]
 
   constructor(
-    private readonly config: ResolvedPeftConfig,
-    private readonly targets: Target[],
+    private readonly config: LoraConfig,
+    targets: Target[],
     seed: number,
   ) {
-    this.parameters = targets.flatMap(({ layer, r }, i) => {
+    this.targets = targets.map(({ layer }) => layer.name)
+    this.#targets = targets
+    const { initLoraWeights, loraplusLrRatio: lrScale, freezeA } = config
+    const uniform = (n: number, fan: number, stream: number) => new Random(seed, stream).uniform(n, -1 / Math.sqrt(fan), 1 / Math.sqrt(fan))
+    this.parameters = targets.flatMap(({ layer, r }, i): ParameterSpec[] => {
       const [outputs, inputs] = layer.weight.shape
-      const bound = 1 / Math.sqrt(inputs)
+      const a = () => (initLoraWeights === 'gaussian' ? new Random(seed, i).normal(r * inputs, 1 / r) : uniform(r * inputs, inputs, i))
+      const b = () => (initLoraWeights === false ? uniform(outputs * r, r, targets.length + i) : new Float32Array(outputs * r))
       return [
-        { name: nameA(layer.name), shape: [r, inputs], init: () => new Random(seed, i).uniform(r * inputs, -bound, bound) },
-        { name: nameB(layer.name), shape: [outputs, r], init: () => new Float32Array(outputs * r) },
+        { name: nameA(layer.name), shape: [r, inputs], init: a, frozen: freezeA },
+        { name: nameB(layer.name), shape: [outputs, r], init: b, lrScale },
       ]
     })
   }
 
   prepare(trained: FlatParameters): Prepared {
-    const adapters = this.targets.map(({ layer, scaling }): [string, LowRankAdapter] => {
+    const adapters = this.#targets.map(({ layer, scaling }): [string, LowRankAdapter] => {
       const [A, B] = [trained.get(nameA(layer.name)), trained.get(nameB(layer.name))]
       return [layer.name, new LowRankAdapter({ A, B, scaling, dropout: this.config.loraDropout, placement: 'adapter' })]
     })
@@ -36,7 +74,12 @@ export class Lora implements Method {
   }
 
   asLora(trained: FlatParameters): LowRankFactors[] {
-    return this.targets.map(({ layer: { name } }) => ({ path: name, A: trained.get(nameA(name)), B: trained.get(nameB(name)) }))
+    return this.#targets.map(({ layer: { name }, scaling }) => ({
+      path: name,
+      A: trained.get(nameA(name)),
+      B: trained.get(nameB(name)),
+      scaling,
+    }))
   }
 }
 

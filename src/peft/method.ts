@@ -1,4 +1,6 @@
+import type * as v from 'valibot'
 import type { Tensor } from '../graph'
+import type { ModelForSequenceClassification } from '../models/sequence_classification'
 import type { FlatParameters, ParameterSpec } from '../nn/parameters'
 import type { LinearAdapter } from '../nn/pass'
 
@@ -12,6 +14,8 @@ export interface Derived {
 export interface Prepared {
   adapters: ReadonlyMap<string, LinearAdapter>
   derived: Derived[]
+  /** Tensors computed once per optimizer step that no gradient goes through. */
+  fixed?: Tensor[]
 }
 
 /** A and B of one layer, as plain LoRA has them: ΔW = scaling·B·A. */
@@ -19,14 +23,30 @@ export interface LowRankFactors {
   path: string
   A: Tensor
   B: Tensor
+  scaling: number
 }
 
-/** A way to adapt a model: what it trains, and how adapters come from that. A new method is one file and its test. */
+/** A configured method on a model: what it trains, and how adapters come from that. */
 export interface Method {
-  /** Trained tensors besides the base's own, named as in the adapter file without `base_model.model.`. */
+  /** Paths of the adapted layers. */
+  readonly targets: readonly string[]
+  /** Tensors besides the base's own, named as in the adapter file without `base_model.model.`. */
   readonly parameters: ParameterSpec[]
+  /** What stands in for tensors of the base, trained or not (PiSSA's rest of W0). */
+  readonly replaced?: ReadonlyMap<Tensor, Tensor>
   /** Dispatches what is to be done once per optimizer step, e.g. CondLoRA's conversion. */
   prepare(trained: FlatParameters): Prepared
-  /** The same adapters as plain LoRA, to be saved so. */
-  asLora(trained: FlatParameters): LowRankFactors[]
+  /** The same adapters as plain LoRA, to be saved so; lacking where a method is none. */
+  asLora?(trained: FlatParameters): LowRankFactors[]
+}
+
+/** A way to adapt a model. A new one is one file with this object, its line in `methods.ts`, and its test. */
+export interface Kind<Schema extends v.GenericSchema> {
+  /** Its configuration, checked and filled with PEFT's defaults. */
+  schema: Schema
+  /** Keys that PEFT writes beside those of the schema, with the values that are all that is possible here. */
+  written(): Promise<Record<string, unknown>>
+  /** Keys of the schema that are about training alone: not in adapter_config.json. */
+  unwritten?: string[]
+  create(model: ModelForSequenceClassification, config: v.InferOutput<Schema>, seed: number): Promise<Method>
 }

@@ -8,12 +8,18 @@ import type { TokenBatch } from '../models/inputs'
 import { type Prediction, predictTexts, type TextTokenizer } from '../models/predict'
 import type { ModelForSequenceClassification } from '../models/sequence_classification'
 import type { FlatParameters } from '../nn/parameters'
-import { Pass } from '../nn/pass'
+import { Pass, type PassOptions } from '../nn/pass'
 import { type Adapter, newAdapter, openAdapter, type ParameterCounts } from './adapter'
-import type { PeftConfig, ResolvedPeftConfig } from './config'
 import { mergedWeights, writeInto } from './merge'
 import type { Method, Prepared } from './method'
+import type { PeftConfig, ResolvedPeftConfig } from './methods'
 import { together } from './together'
+
+/** For the hub, and for the adapter's configuration. */
+export interface LoadOptions extends HubOptions {
+  /** Keys that win over those of adapter_config.json, e.g. what is about training alone and not stored. */
+  config?: Partial<PeftConfig>
+}
 
 /**
  * Gives a model a new adapter to train (PEFT's get_peft_model). The base model is left as it is.
@@ -61,15 +67,15 @@ export class PeftModel {
   /**
    * Loads an adapter onto its base model: `await PeftModel.fromPretrained(model, 'run/adapter')`.
    * @param source the adapter's folder, its name on the hub, or its files
-   * @param options `adapterName` (default `default`); for the hub: revision, token, cacheDir, localFilesOnly, …
+   * @param options `adapterName` (default `default`), `config` (keys that win over the file's); for the hub: revision, token, cacheDir, localFilesOnly, …
    * @throws Error on a configuration that is not supported, missing tensors or wrong shapes, by name
    */
   static async fromPretrained(
     model: ModelForSequenceClassification,
     source: string | Files,
-    options: HubOptions & { adapterName?: string } = {},
+    options: LoadOptions & { adapterName?: string } = {},
   ): Promise<CallablePeftModel> {
-    return create(model, options.adapterName ?? 'default', await openAdapter(model, await openSource(source, options)))
+    return create(model, options.adapterName ?? 'default', await openAdapter(model, await openSource(source, options), options.config))
   }
 
   /** The base's device. */
@@ -112,9 +118,9 @@ export class PeftModel {
     await this.#add(adapterName, () => newAdapter(this.base, config, options.seed))
   }
 
-  /** Loads an adapter beside those that are there; `setAdapter` makes it the active one. @param options for the hub */
-  async loadAdapter(source: string | Files, adapterName: string, options: HubOptions = {}): Promise<void> {
-    await this.#add(adapterName, async () => openAdapter(this.base, await openSource(source, options)))
+  /** Loads an adapter beside those that are there; `setAdapter` makes it the active one. @param options as fromPretrained's */
+  async loadAdapter(source: string | Files, adapterName: string, options: LoadOptions = {}): Promise<void> {
+    await this.#add(adapterName, async () => openAdapter(this.base, await openSource(source, options), options.config))
   }
 
   /**
@@ -190,9 +196,9 @@ export class PeftModel {
    * A forward through adapters and trained head; dropout acts where `rngState` is given.
    * @throws Error while an adapter is merged
    */
-  pass(prepared: Prepared, rngState: Tensor | null = null): Pass {
+  pass(prepared: Prepared, options: Pick<PassOptions, 'rngState' | 'checkpointing'> = {}): Pass {
     if (this.#merged) throw new Error(`the adapter ${this.#merged.names.join(', ')} is merged: call unmergeAdapter() before training`)
-    return new Pass({ rngState, adapters: prepared.adapters, replaced: this.#replaced(false) })
+    return new Pass({ ...options, adapters: prepared.adapters, replaced: this.#replaced(false) })
   }
 
   /** Logits [batch, numLabels] for a batch of token ids, without dropout. */

@@ -1,4 +1,5 @@
-import type { Module } from '../models/modules'
+import { linearsOf, type Module, modulesOf } from '../models/modules'
+import type { SequenceClassifier } from '../models/sequence_classification'
 import type { Linear } from '../nn/linear'
 import type { PythonRegex } from './python_regex'
 
@@ -68,9 +69,9 @@ export async function matchTargets(modules: readonly Module[], config: TargetCon
 }
 
 /** The layers of a model that `matchTargets` finds. */
-export async function findTargets(linears: Linear[], modules: readonly Module[], config: TargetConfig): Promise<Target[]> {
-  const byName = new Map(linears.map((layer) => [layer.name, layer]))
-  return (await matchTargets(modules, config)).map(({ name, ...rest }) => ({ layer: byName.get(name) as Linear, ...rest }))
+export async function findTargets(model: SequenceClassifier, config: TargetConfig): Promise<Target[]> {
+  const byName = new Map(linearsOf(model).map((layer) => [layer.name, layer]))
+  return (await matchTargets(modulesOf(model), config)).map(({ name, ...rest }) => ({ layer: byName.get(name) as Linear, ...rest }))
 }
 
 /** What reads patterns. Python's syntax is loaded where one is given: most give names alone. */

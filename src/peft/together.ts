@@ -12,7 +12,7 @@ export function together(all: Prepared[]): Prepared {
   const lists = new Map<string, LinearAdapter[]>()
   for (const { adapters } of all) for (const [path, adapter] of adapters) lists.set(path, [...(lists.get(path) ?? []), adapter])
   const adapters = [...lists].map(([path, list]): [string, LinearAdapter] => [path, list.length === 1 ? list[0] : new Sum(list)])
-  return { adapters: new Map(adapters), derived: all.flatMap(({ derived }) => derived) }
+  return { adapters: new Map(adapters), derived: all.flatMap(({ derived }) => derived), fixed: all.flatMap(({ fixed }) => fixed ?? []) }
 }
 
 class Sum implements LinearAdapter {

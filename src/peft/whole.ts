@@ -1,39 +1,64 @@
+import * as v from 'valibot'
 import type { Tensor } from '../graph'
 import { modulesOf, namedTensors } from '../models/modules'
 import type { ModelForSequenceClassification } from '../models/sequence_classification'
 import type { ParameterSpec } from '../nn/parameters'
-import type { ResolvedPeftConfig } from './config'
+import { common } from './config'
+import type { Kind, Method } from './method'
+import type { ResolvedPeftConfig } from './methods'
 import { heads, savedModules } from './targets'
+
+const schema = v.strictObject(common)
+const none: Method = { targets: [], parameters: [], prepare: () => ({ adapters: new Map(), derived: [] }) }
+const kind: Kind<typeof schema> = { schema, written: async () => ({ inference_mode: true }), create: async () => none }
+
+/** The classification head alone. */
+export const head = kind
+/** BitFit (Ben Zaken et al. 2022): all biases and the head. */
+export const bitfit = kind
+/** Full fine-tuning: every tensor of the model. */
+export const full = kind
 
 /** A tensor of the base that an adapter trains a copy of. */
 export interface WholeTensor {
   /** As in the adapter file without `base_model.model.`. */
   name: string
   tensor: Tensor
+  /** PEFT counts it as one more: modulesToSave. Others it trains in place. */
+  copied: boolean
 }
 
 /**
- * What an adapter trains of the base itself: all below `modulesToSave` and the classification head.
+ * What an adapter trains of the base itself: all below `modulesToSave`, the classification head, and biases.
+ * @param targets paths of the adapted layers
  * @throws Error where a name of `modulesToSave` ends no module's path
  */
-export function wholeTensors(model: ModelForSequenceClassification, config: ResolvedPeftConfig): WholeTensor[] {
+export function wholeTensors(model: ModelForSequenceClassification, config: ResolvedPeftConfig, targets: readonly string[]): WholeTensor[] {
   const names = modulesOf(model).map(({ name }) => name)
   const saved = savedModules(config).flatMap((wanted) => {
     const found = names.filter((name) => name.endsWith(wanted))
     if (!found.length && !heads.includes(wanted)) throw new Error(`modulesToSave: ${JSON.stringify(wanted)} ends the path of no module`)
     return found
   })
-  return [...namedTensors(model)]
-    .filter(([name]) => saved.some((module) => name.startsWith(`${module}.`)))
-    .map(([name, tensor]) => ({ name, tensor }))
+  const { peftType } = config
+  const bias = peftType === 'BITFIT' ? 'all' : 'bias' in config ? config.bias : 'none'
+  const adapted = (name: string) => targets.includes(name.replace(/\.bias$/, ''))
+  const inPlace = (name: string) =>
+    peftType === 'FULL' || (name.endsWith('.bias') && (bias === 'all' || (bias === 'lora_only' && adapted(name))))
+  return [...namedTensors(model)].flatMap(([name, tensor]) => {
+    if (saved.some((module) => name.startsWith(`${module}.`)))
+      return [{ name, tensor, copied: peftType !== 'FULL' && peftType !== 'BITFIT' }]
+    // PEFT finds an adapted layer's own bias below the layer that it put around it.
+    return inPlace(name) ? [{ name: adapted(name) ? name.replace(/bias$/, 'base_layer.bias') : name, tensor, copied: false }] : []
+  })
 }
 
 /** They start as the base has them. */
-export async function wholeSpecs(tensors: WholeTensor[]): Promise<ParameterSpec[]> {
-  return Promise.all(tensors.map(async (each) => wholeSpec(each, await each.tensor.data())))
+export async function wholeSpecs(tensors: WholeTensor[], lrScale: number): Promise<ParameterSpec[]> {
+  return Promise.all(tensors.map(async (each) => wholeSpec(each, lrScale, await each.tensor.data())))
 }
 
-/** Weight decay spares biases and norms. */
-export function wholeSpec({ name, tensor: { shape } }: WholeTensor, values = new Float32Array()): ParameterSpec {
-  return { name, shape, init: () => values, ...(shape.length === 1 ? { noDecay: true } : {}) }
+/** Weight decay spares biases and norms; `lrScale` is theirs. */
+export function wholeSpec({ name, tensor: { shape } }: WholeTensor, lrScale: number, values = new Float32Array()): ParameterSpec {
+  return { name, shape, init: () => values, ...(shape.length === 1 ? { noDecay: true, lrScale } : {}) }
 }

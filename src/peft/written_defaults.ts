@@ -1,20 +1,14 @@
-/** The keys that PEFT 0.21 writes into a LoRA adapter_config.json beside those of `PeftConfig`, with its defaults. */
-export const writtenDefaults: Record<string, unknown> = {
+/** The keys that PEFT 0.21 writes into a LoRA adapter_config.json beside those that are read here, with its defaults. */
+export const loraDefaults: Record<string, unknown> = {
   alora_invocation_tokens: null,
   arrow_config: null,
   auto_mapping: null,
-  bias: 'none',
   corda_config: null,
   ensure_weight_tying: false,
   eva_config: null,
-  exclude_modules: null,
-  fan_in_fan_out: false,
   inference_mode: true,
-  init_lora_weights: true,
   kasa_config: null,
   layer_replication: null,
-  layers_pattern: null,
-  layers_to_transform: null,
   loftq_config: {},
   lora_bias: false,
   lora_ga_config: null,

@@ -17,6 +17,8 @@ const schema = v.strictObject({
   perDeviceEvalBatchSize: v.optional(positive, 32),
   /** Batches whose gradients make one optimizer step. */
   gradientAccumulationSteps: v.optional(positive, 1),
+  /** Of each layer only the input is kept for backward, which runs the layer again: less memory, more time, the same numbers. */
+  gradientCheckpointing: v.optional(v.boolean(), false),
   /** Rows of like length in one step: less padding, in an order that is less random. */
   groupByLength: v.optional(v.boolean(), false),
   learningRate: v.optional(nonNegative, 5e-5),

@@ -1,5 +1,6 @@
 import { type Files, type NamedTensor, openSafetensors, readTensor, sha256, subFolder, type TensorEntry, writeSafetensors } from '../io'
 import type { FlatParameters } from '../nn/parameters'
+import { keyOf } from '../peft/adapter_file'
 import type { Engine } from './engine'
 import { readWhole, type StateFile, stateFile, type TrainerState } from './run_folder'
 
@@ -70,7 +71,7 @@ export async function readCheckpoint(
   const stored = await openSafetensors(files, adapterFile)
   const loaded: [(data: Float32Array) => void, Float32Array][] = []
   for (const [name, tensor] of model.parameters.byName)
-    loaded.push([(data) => tensor.write(data), await load(stored, `base_model.model.${name}`, tensor.size, `${files.name}/${adapterFile}`)])
+    loaded.push([(data) => tensor.write(data), await load(stored, keyOf(name), tensor.size, `${files.name}/${adapterFile}`)])
   const opened = await openSafetensors(files, optimizerFile)
   const size = optimizer.groups.reduce((n, g) => n + g.count, 0)
   const moments = await Promise.all(momentNames.map((name) => load(opened, name, size, `${files.name}/${optimizerFile}`)))

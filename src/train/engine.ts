@@ -12,18 +12,15 @@ export class Engine {
     readonly model: CallablePeftModel,
     args: ResolvedArguments,
   ) {
-    const { values, gradients, decayed } = model.parameters
+    const { values, gradients, ranges } = model.parameters
     const { weightDecay, adamBeta1: beta1, adamBeta2: beta2, adamEpsilon: eps, maxGradNorm } = args
-    const groups = [
-      { values, gradients, start: 0, count: decayed, weightDecay },
-      { values, gradients, start: decayed, count: values.size - decayed },
-    ]
-    this.optimizer = new AdamW(
-      model.device,
-      groups.filter((g) => g.count > 0),
-      { beta1, beta2, eps, maxGradNorm, hold: true },
-    )
-    this.program = new TrainingProgram(model, this.optimizer, { seed: args.seed, timeoutMs: args.stepTimeoutMs })
+    const groups = ranges.map(({ noDecay, ...range }) => ({ values, gradients, ...range, weightDecay: noDecay ? 0 : weightDecay }))
+    this.optimizer = new AdamW(model.device, groups, { beta1, beta2, eps, maxGradNorm, hold: true })
+    this.program = new TrainingProgram(model, this.optimizer, {
+      seed: args.seed,
+      checkpointing: args.gradientCheckpointing,
+      timeoutMs: args.stepTimeoutMs,
+    })
   }
 
   /** Ready for a first step: no moments, no refused step, dropout from its beginning. */

@@ -3,7 +3,7 @@ import type { TextTokenizer } from '../models/predict'
 import type { ResolvedArguments } from './arguments'
 import type { Engine } from './engine'
 import { type Example, encodeDataset } from './examples'
-import { computeMetrics, type Metrics } from './metrics'
+import type { Metrics } from './metrics'
 import { type Sweep, sweep } from './sweep'
 import type { ProgressEvent } from './trainer_types'
 
@@ -34,6 +34,7 @@ export class Evaluator {
 
   /** Loss and metrics, named evalLoss, evalAccuracy, … */
   async evaluate(dataset: Dataset, engine: Engine, signal?: AbortSignal): Promise<Metrics> {
+    const { computeMetrics } = await import('./metrics')
     const start = performance.now()
     const { examples, maxLength } = this.encode(dataset, engine)
     const { config } = engine.model.base

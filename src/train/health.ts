@@ -1,12 +1,18 @@
 import type { Tensor } from '../graph'
 import type { CallablePeftModel } from '../peft'
 
+/** A step whose loss or gradient is not finite: the learning rate is too high, or the device computes wrongly. */
+export class NotFiniteError extends Error {
+  override name = 'NotFiniteError'
+}
+
 const isBad = (v: number) => !Number.isFinite(v)
 
 /** Trained tensors whose gradient, as the last step left it, is zero in every number. */
 export async function zeroGradients({ parameters }: CallablePeftModel): Promise<string[]> {
   const all = await parameters.gradients.data()
-  return [...parameters.byName]
+  return parameters
+    .trained()
     .filter(([name, { size }]) =>
       all.subarray(parameters.places.get(name), (parameters.places.get(name) ?? 0) + size).every((v) => v === 0),
     )
@@ -21,7 +27,7 @@ export async function describeBadStep(model: CallablePeftModel): Promise<{ gradN
   const { parameters, base } = model
   const gradients = new Map<string, Float32Array>()
   const all = await parameters.gradients.data()
-  for (const [name, { size }] of parameters.byName) {
+  for (const [name, { size }] of parameters.trained()) {
     const at = parameters.places.get(name) ?? 0
     gradients.set(name, all.subarray(at, at + size))
   }

@@ -1,7 +1,7 @@
 export { AdamW, type AdamWOptions, type ParameterGroup, type StepStatus } from './adamw'
 export type { TrainingArguments } from './arguments'
 export type { BeginEvent, MemoryForecast } from './forecast'
-export { computeMetrics, type Metrics } from './metrics'
+export type { Metrics } from './metrics'
 export { Trainer } from './trainer'
 export type {
   LogEvent,

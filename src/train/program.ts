@@ -22,6 +22,8 @@ interface Shape {
 export interface ProgramOptions {
   /** Of dropout. */
   seed: number
+  /** Layers are run again in backward, which keeps their inputs alone. */
+  checkpointing?: boolean
   /** A step that takes longer counts as a lost device. Default: no limit. */
   timeoutMs?: number
   /**
@@ -162,7 +164,7 @@ export class TrainingProgram {
     const { recording, result } = await this.device.record(
       'begin',
       () => this.model.prepare(),
-      ({ derived }) => derived.map((d) => d.tensor.storage),
+      ({ derived, fixed = [] }) => [...derived.map((d) => d.tensor), ...fixed].map(({ storage }) => storage),
     )
     const gradients = result.derived.map((d) => Tensor.from(this.device, new Float32Array(d.tensor.size), d.tensor.shape))
     this.#begin = { recording, prepared: result, gradients }
@@ -215,7 +217,11 @@ export class TrainingProgram {
     const feed = new Feed(this.model.base, batch)
     const look = (): Tensor => noGrad(() => (kind === 'features' ? feed.features(new Pass()) : feed.logits(this.model.pass(prepared))))
     const train = (): Tensor => {
-      const loss = classificationLoss(this.model.base.config, feed.logits(this.model.pass(prepared, this.#rng)), feed.labels)
+      const loss = classificationLoss(
+        this.model.base.config,
+        feed.logits(this.model.pass(prepared, { rngState: this.#rng, checkpointing: this.options.checkpointing })),
+        feed.labels,
+      )
       loss.backward(this.#weight)
       const put = kind === 'first' ? copyTo : addTo
       gatherGradients(this.model.parameters.leaves(), this.model.parameters.gradients, put, kind === 'first')

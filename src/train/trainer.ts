@@ -138,7 +138,7 @@ export class Trainer extends Emitter<TrainerEvents> {
     const { padTokenId } = this.#options.processingClass
     const plan = await this.#plan(trainDataset)
     // Loaded now, not in the middle of a run.
-    if (files) await Promise.all([import('./checkpoint'), import('../peft/adapter_file')])
+    if (files) await import('./checkpoint')
     this.#progress = freshProgress()
     await this.#begin(start, plan)
     await this.#evaluator.fixFeatures(plan.usedExamples(), plan.maxLength, engine, signal)

@@ -80,7 +80,6 @@ const sums: Mutation[] = [
   m('reduce', 'sum += x[p.xAt + row * p.columns + column]', 'sum -= x[p.xAt + row * p.columns + column]'),
   m('reduce', 'out[p.outAt + part * p.columns + column]', 'out[p.outAt + column]'),
   m('reduce', 'sum += x[p.xAt + i];', 'sum += x[i];'),
-  m('reduce', 'x[p.xAt + i] * x[p.xAt + i]', 'x[p.xAt + i] * x[i]'),
   m('reduce', 'sums[thread + width]', 'sums[thread + 1u]'),
   m('adamw', 'grad[i] * grad[i]', 'grad[i] * grad[thread]'),
   m('adamw', 'partial[p.partials + g]', 'partial[g]'),
@@ -97,14 +96,7 @@ const sums: Mutation[] = [
   m('embedding', 'u32(order[k]) - p.position0', 'u32(order[k])'),
 ]
 
-const bothRows = (c: Constants) => c.COLUMNS0 === true && c.COLUMNS1 === true
-
 const products: Mutation[] = [
-  m('conversion', 'acc[j] += value * readT', 'acc[j] -= value * readT'),
-  m('conversion', 'min(j0 + j, p.r - 1u) * tJ', 'min(j0 + j, p.r - 2u) * tJ'),
-  m('conversion', 'value += o0[at]', 'value -= o0[at]', (c) => c.COLUMNS0 === true),
-  m('conversion', 'value += o1[at]', 'value -= o1[at]', (c) => c.COLUMNS1 === true),
-  m('conversion', '(thread + other) * 8u + j', '(thread + other) * 8u', (c) => !bothRows(c)),
   m('matmul', 'tileA[left + r]', 'tileA[left]'),
   m('matmul', 'fma(vec4f(', 'fma(-vec4f('),
   m('matmul', 'bias[p.biasOff + col]', 'bias[col]'),

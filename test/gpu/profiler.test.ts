@@ -20,7 +20,7 @@ async function record(device: Device, n: number) {
 
 test('every dispatch of the time between is in the table, none of before and after; the numbers computed are the same', async () => {
   const device = await openProfiled()
-  const n = 128
+  const n = 120
   const { recording, y } = await record(device, n)
   await recording.replay()
   const unprofiled = await y.data()

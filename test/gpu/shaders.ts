@@ -1,7 +1,6 @@
 import activation from '../../shaders/activation.wgsl'
 import adamw from '../../shaders/adamw.wgsl'
 import broadcast from '../../shaders/broadcast.wgsl'
-import conversion from '../../shaders/conversion.wgsl'
 import crossEntropy from '../../shaders/cross_entropy.wgsl'
 import dropout from '../../shaders/dropout.wgsl'
 import elementwise from '../../shaders/elementwise.wgsl'
@@ -21,7 +20,6 @@ export const shaders: Record<string, string> = {
   activation,
   adamw,
   broadcast,
-  conversion,
   cross_entropy: crossEntropy,
   dropout,
   elementwise,

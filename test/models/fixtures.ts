@@ -36,6 +36,7 @@ export const ourName = (name: string) =>
     .replace(/^base_model\.model\./, '')
     .replace(/modules_to_save\.default\./, '')
     .replace(/\.default\.weight$/, '.weight')
+    .replace(/(magnitude_vector)\.weight$|\.default$/, '$1')
 
 export interface StoredTensor {
   name: string

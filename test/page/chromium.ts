@@ -22,14 +22,17 @@ export async function chromiumOptions(args: string[] = []): Promise<LaunchOption
   const own = !installed && isLinuxX64
   // Vulkan alone gives WebGPU on Linux; other systems have it by default.
   const flags = process.platform === 'linux' ? ['--enable-unsafe-webgpu', '--enable-features=Vulkan'] : []
-  if (own || process.env.CONDLORA_TEST_ADAPTER === 'swiftshader') flags.push('--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader')
-  const options: LaunchOptions = { headless: true, args: ['--no-sandbox', ...new Set(flags), ...args] }
+  const software = own || process.env.CONDLORA_TEST_ADAPTER === 'swiftshader'
+  if (software) flags.push('--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader')
+  const env = { ...process.env } as Record<string, string>
+  // A driver that was chosen for Node would stand in the way of the browser's own SwiftShader.
+  if (software) for (const name of ['VK_DRIVER_FILES', 'VK_ICD_FILENAMES', 'VK_ADD_DRIVER_FILES']) delete env[name]
+  const options: LaunchOptions = { headless: true, args: ['--no-sandbox', ...new Set(flags), ...args], env }
   if (installed) return { ...options, executablePath: installed }
   if (!own) return { ...options, channel: 'chrome' }
   const folder = await unpacked()
   const libraries = [join(folder, 'lib'), folder, process.env.LD_LIBRARY_PATH].filter(Boolean).join(':')
-  const env = { ...process.env, LD_LIBRARY_PATH: libraries, FONTCONFIG_PATH: folder } as Record<string, string>
-  return { ...options, executablePath: join(folder, 'chromium'), env }
+  return { ...options, executablePath: join(folder, 'chromium'), env: { ...env, LD_LIBRARY_PATH: libraries, FONTCONFIG_PATH: folder } }
 }
 
 /** Browser, its libraries, SwiftShader and one font family: a machine may have none. */

@@ -1,5 +1,5 @@
 import { encoderConfig } from '../../src/models/config'
-import { computeMetrics } from '../../src/train'
+import { computeMetrics } from '../../src/train/metrics'
 import { assert, fixture, test } from '../harness'
 import { tinyConfig } from '../tiny'
 

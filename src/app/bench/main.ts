@@ -1,11 +1,10 @@
 // The benchmark page: how fast training's building blocks are on the visitor's own GPU.
 import { h, render } from 'preact'
 import { useRef, useState } from 'preact/hooks'
+import { NoWebGpu } from '../no_webgpu'
 import { type Progress, pageRows, runRows, titleOf } from './run'
 import { facts, resultTable } from './view'
-
-const browsers =
-  'This browser offers no WebGPU. Chrome and Edge 113 or newer have it (on Linux: 144 or newer, or chrome://flags/#enable-unsafe-webgpu), Safari 26, Firefox 141 on Windows and 145 on Macs.'
+import './bench.css'
 
 function Page() {
   const [chosen, choose] = useState(new Set(pageRows.map((row) => row.name)))
@@ -94,4 +93,7 @@ function Copy({ text, say }: { text: string; say: (text: string) => void }) {
 }
 
 const root = document.getElementById('root') as HTMLElement
-render(navigator.gpu ? h(Page, null) : h('main', null, h('h1', null, 'WebGPU is missing'), h('p', null, browsers)), root)
+render(
+  navigator.gpu ? h(Page, null) : h(NoWebGpu, { what: 'This page measures what WebGPU can do, and has nothing to show without.' }),
+  root,
+)

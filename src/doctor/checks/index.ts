@@ -1,5 +1,4 @@
 import type { Check } from '../check'
-import { conversion } from './conversion'
 import { activation, broadcast, dropout, elementwise, firstToken, mse } from './pointwise'
 import { matmul, matmulDirect, matmulLanes, matmulPlain } from './products'
 import { crossEntropy, layernorm, softmax } from './rows'
@@ -10,7 +9,6 @@ export const checks: Record<string, Check[]> = {
   activation: [activation],
   adamw: [adamw],
   broadcast: [broadcast],
-  conversion: [conversion],
   cross_entropy: [crossEntropy],
   dropout: [dropout],
   elementwise: [elementwise],
