@@ -1,9 +1,13 @@
 /** WebGPU in a page or worker: `navigator.gpu`. The browser alone decides about software adapters. */
 export async function platformGpu(_software: boolean, _toggles: string[] = []): Promise<GPU> {
   const gpu = globalThis.navigator?.gpu
-  if (!gpu) throw new Error(`openDevice: this browser offers no WebGPU here. ${noAdapterHint}`)
+  if (!gpu)
+    throw new Error(`openDevice: this browser offers no WebGPU ${'document' in globalThis ? 'on this page' : inWorkers}. ${noAdapterHint}`)
   return gpu
 }
+
+const inWorkers =
+  'in workers, which pages may have nonetheless (Firefox on Linux has a switch for each: dom.webgpu.enabled and dom.webgpu.workers.enabled)'
 
 /** A browser rounds times as it likes. */
 export const exactTimestamps: string[] = []
