@@ -152,6 +152,7 @@ async function cli() {
     splitting: true,
     loader: { ...common.loader, '.css': 'text' },
   })
+  cpSync('src/cli/reproduce/recipes', 'dist/cli/recipes', { recursive: true })
 }
 
 async function demo() {

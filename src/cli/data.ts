@@ -6,6 +6,7 @@ import {
   glueTasks,
   type IterableDataset,
   loadDataset,
+  paperSplit,
   type Row,
 } from '../data'
 import { ColumnError } from '../data/rows'
@@ -18,20 +19,25 @@ import { type DataSettings, kebab, type Settings } from './flags'
 export interface TaskData extends Classes {
   train: Dataset | IterableDataset
   validation?: Dataset
+  /** With the split `paper`. */
+  test?: Dataset
 }
 
 /** Finds and reads the data that the settings name. */
 export async function readTrainingData(settings: Settings, say: (text: string) => void): Promise<TaskData> {
   if (settings.task) {
     const splits = await readGlue(settings.task, settings, say)
-    return { train: splits.train, validation: splits[validationOf(settings.task, splits)], ...glueClasses(settings.task) }
+    const validation = splits[validationOf(settings.task, splits)]
+    const test = settings.split === 'paper' ? { test: splits.test } : {}
+    return { train: splits.train, validation, ...test, ...glueClasses(settings.task) }
   }
   const files = await dataFiles(settings)
   if (!files.train) throw new UsageError('--train: wanted a file of rows to train on, or --data FOLDER')
   const named = { train: files.train, ...(files.validation ? { validation: files.validation } : {}) }
   if (settings.streaming) return streamed(named, settings)
   const { train, validation } = await readSplits(named, settings)
-  return { train, validation, ...classes(findLabels(validation ? [train, validation] : [train]), settings) }
+  const found = classes(findLabels(validation ? [train, validation] : [train]), settings)
+  return settings.split === 'paper' ? { ...paperSplit(train), test: validation, ...found } : { train, validation, ...found }
 }
 
 /** Class names and number of a run: a task has its own. */
@@ -48,7 +54,9 @@ export async function readEvaluationData(
 ): Promise<{ name: string; rows: Dataset }> {
   if (data !== undefined && on !== undefined) throw new UsageError('--on: names rows of the task, --data others; give one of them')
   if (data === undefined && settings.task) return readGlueSplit(settings.task, on, settings, say)
-  if (on !== undefined) throw new UsageError('--on: names a split of a GLUE task, and this run has none; rows are given by --data FILE')
+  if (data === undefined && settings.split === 'paper') return readPaperSplit(on, settings, say)
+  if (on !== undefined)
+    throw new UsageError('--on: names a split of a GLUE task or of --split paper, and this run has neither; rows are given by --data FILE')
   const files = data === undefined ? (await dataFiles(settings)).validation : [data]
   if (!files) throw new UsageError('--data: is missing: the file of rows to evaluate on')
   const { split } = await readSplits({ split: files }, settings)
@@ -70,6 +78,16 @@ async function readGlueSplit(task: GlueName, on: string | undefined, settings: S
   if (!rows) throw new UsageError(`--on: wanted one of ${Object.keys(splits).join(', ')}, got ${name}`)
   if (rows.rows.every((row) => row.label === undefined)) throw new UsageError(`--on: the split ${name} of ${task} has no labels`)
   return { name: `${task} ${name}`, rows }
+}
+
+/** Rows of a run whose own training rows were split. */
+async function readPaperSplit(on: string | undefined, settings: Settings, say: (text: string) => void) {
+  const { train, validation, test } = await readTrainingData(settings, say)
+  const splits: Record<string, TaskData['train'] | undefined> = { train, validation, test }
+  const name = on ?? 'validation'
+  const rows = splits[name]
+  if (!rows || !('rows' in rows)) throw new UsageError(`--on: wanted one of train, validation${test ? ', test' : ''}, got ${name}`)
+  return { name, rows }
 }
 
 /** MNLI has two official ones, of which the first counts. */

@@ -35,7 +35,7 @@ export async function evaluate(run: string | undefined, options: EvaluateOptions
       maxLength: options.maxLength ?? own.maxLength,
     }
     const trainer = new Trainer({ model, processingClass: tokenizer, evalDataset: rows, args, notice: say })
-    const stop = options.quiet ? () => {} : showProgress(trainer, say, { evaluations: false })
+    const stop = options.quiet ? () => {} : showProgress(trainer, say, { milestones: false })
     const metrics = await trainer.evaluate()
     stop()
     const result = { data: name, rows: rows.rows.length, ...metrics }

@@ -23,7 +23,10 @@ export const dataFlags = {
     oneOf(Object.keys(glueTasks) as GlueName[]),
     `a task of GLUE (${Object.keys(glueTasks).join(', ')}), from --data (default: nyu-mll/glue)`,
   ),
-  split: make(oneOf(['official', 'paper']), "task: GLUE's own splits, or the paper's (default: official)"),
+  split: make(
+    oneOf(['official', 'paper']),
+    'paper: a tenth of the training rows is to evaluate on, the validation rows are for the test (default: official)',
+  ),
   train: make(text('<file>'), 'rows to train on'),
   validation: make(text('<file>'), 'rows to evaluate on'),
   format: make(oneOf(['csv', 'tsv', 'jsonl', 'parquet']), "csv, tsv, jsonl or parquet (default: by the file's name)"),
@@ -37,7 +40,7 @@ export const dataFlags = {
 }
 
 export const methodFlags = {
-  method: make(oneOf(['condlora', 'lora', 'head']), 'what is trained (default: condlora)'),
+  method: make(oneOf(['condlora', 'lora', 'head', 'full']), 'what is trained: an adapter, the head alone, all weights (default: condlora)'),
   rank: make(positive, 'rank of the adapter (default: 8)', '-r'),
   alpha: make(aboveZero, 'the adapter is scaled by alpha / rank (default: 8)'),
   dropout: make(rate, "dropout on the adapter's input (default: 0)"),

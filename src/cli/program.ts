@@ -6,6 +6,7 @@ import { addCommon, addFlags, dataFlags, deviceFlags, methodFlags, planFlags, ru
 import type { InfoOptions } from './info'
 import { names, natural, positive, reader } from './kinds'
 import type { PredictOptions } from './predict'
+import type { ReproduceOptions } from './reproduce'
 import type { TrainOptions } from './train'
 import { version } from './version'
 
@@ -155,6 +156,40 @@ function addAnalyze(program: Command): void {
     .action(async (run: string, other: string, given: AnalyzeOptions) => (await import('./analyze')).analyzeSimilarity(run, other, given))
 }
 
+function addReproduce(program: Command): void {
+  const command = program.command('reproduce').argument('[tasks...]', 'recipes: GLUE tasks by name, or spam')
+  command.summary("the paper's experiment: tasks × methods × seeds")
+  command.usage('[options] TASK…')
+  command.description(
+    "Trains each method on each task with several seeds, by the paper's split, metrics and hyperparameters, and sets the results beside the paper's.\nTasks: mnli, sst2, mrpc, cola, qnli, qqp, rte, stsb, wnli, spam.",
+  )
+  const heading = 'Experiment:'
+  const number = (flags: string, help: string, kind: typeof positive) =>
+    command.addOption(new Option(flags, help).argParser(reader(kind)).helpGroup(heading))
+  command
+    .addOption(new Option('--recipe <file>', 'a task of your own, as JSON like those in dist/cli/recipes').helpGroup(heading))
+    .addOption(
+      new Option('--methods <a,b,…>', 'some of head, lora, condlora, full (default: all)').argParser(reader(names)).helpGroup(heading),
+    )
+  number('--seeds <n>', "runs of each method (default: the recipe's)", positive)
+  number('--trials <n>', "learning rates to try for every method; 0: the recipe's own (default: a search where it has none)", natural)
+  command
+    .addOption(new Option('--output <folder>', 'a folder for each run, results.json, table.md, figure.svg').helpGroup(heading))
+    .addOption(new Option('--plan', 'tell runs, steps and what they will take on this machine, and stop').helpGroup(heading))
+  addFlags(command, heading, { model: runFlags.model, data: dataFlags.data })
+  addFlags(command, 'Device:', deviceFlags)
+  addCommon(command)
+    .addHelpText(
+      'after',
+      examples(
+        'reproduce rte --plan',
+        'reproduce rte mrpc --output paper',
+        'reproduce spam --data spam --methods lora,condlora --seeds 5 --trials 8',
+      ),
+    )
+    .action(async (tasks: string[], options: ReproduceOptions) => (await import('./reproduce')).reproduce(tasks, options))
+}
+
 /** Commander looks for a mistyped flag among the long names alone: `--epoch` is near to `--epochs`. */
 function shortNameHint(line: string): string {
   const [, typed] = /unknown option '(--[\w-]{3,})'$/.exec(line) ?? []
@@ -164,7 +199,7 @@ function shortNameHint(line: string): string {
 }
 
 /** The commands, in the order of the help: a new one is added here. */
-const commands = [addInfo, addDoctor, addTrain, addEvaluate, addPredict, addAnalyze]
+const commands = [addInfo, addDoctor, addTrain, addEvaluate, addPredict, addAnalyze, addReproduce]
 
 export function createProgram(): Command {
   const program = new Command('condlora')

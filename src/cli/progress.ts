@@ -6,14 +6,14 @@ import type { LogEvent } from '../train/trainer_types'
 const every = 10_000
 
 /** Shows on stderr how training goes: a bar on a terminal, elsewhere a plain line about every ten seconds. */
-export function showProgress(trainer: Trainer, say: (line: string) => void, { evaluations = true } = {}): () => void {
+export function showProgress(trainer: Trainer, say: (line: string) => void, { milestones = true } = {}): () => void {
   const view = process.stderr.isTTY ? new Bar() : new Lines(say)
   const ends = [
     trainer.on('step', ({ step, totalSteps }) => view.step(step, totalSteps)),
     trainer.on('log', (event) => view.log(event)),
     trainer.on('progress', ({ task, done, total }) => view.task(task, done, total)),
-    trainer.on('evaluate', ({ step, ...metrics }) => evaluations && view.above(`step ${step}: ${metricsText(metrics)}`)),
-    trainer.on('checkpoint', ({ folder }) => view.above(pc.dim(`checkpoint ${folder}`))),
+    trainer.on('evaluate', ({ step, ...metrics }) => milestones && view.above(`step ${step}: ${metricsText(metrics)}`)),
+    trainer.on('checkpoint', ({ folder }) => milestones && view.above(pc.dim(`checkpoint ${folder}`))),
   ]
   return () => {
     for (const end of ends) end()

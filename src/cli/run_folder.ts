@@ -11,9 +11,12 @@ export interface MetricLine {
   [key: string]: number | string
 }
 
-const own = /^(adapter|analysis|metrics\.jsonl|config\.json|profile\.json|report\.html|checkpoint-\d+)$/
+const own = /^(adapter|analysis|metrics\.jsonl|config\.json|profile\.json|report\.html|result\.json|checkpoint-\d+)$/
 
-/** The folder of a run: adapter/, metrics.jsonl, config.json, report.html, with --profile profile.json, and the Trainer's checkpoints. */
+/**
+ * The folder of a run: adapter/, metrics.jsonl, config.json, report.html, with --profile profile.json, of `reproduce`
+ * result.json, and the Trainer's checkpoints.
+ */
 export class RunFolder {
   readonly metrics: MetricLine[] = []
   #made = false
@@ -77,6 +80,11 @@ export class RunFolder {
     this.metrics.splice(0, this.metrics.length, ...kept, line)
     const file = this.path('metrics.jsonl')
     this.#io(() => (rewrite ? writeFileSync(file, this.metrics.map(lineText).join('')) : appendFileSync(file, lineText(line))))
+  }
+
+  /** Of a run that has ended nobody goes on with. */
+  removeCheckpoints(): void {
+    for (const name of this.#held().filter((each) => each.startsWith('checkpoint-'))) rmSync(this.path(name), { recursive: true })
   }
 
   write(name: string, content: string): void {

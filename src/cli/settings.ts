@@ -20,8 +20,13 @@ export interface About {
   started: string
 }
 
+/** What a file may hold of these flags. */
+export function entriesOf(flags: Record<string, Flag<unknown>>): Record<string, v.OptionalSchema<v.GenericSchema, undefined>> {
+  return Object.fromEntries(Object.entries(flags).map(([key, { kind }]) => [key, v.optional(kind.schema)]))
+}
+
 const schema = v.strictObject({
-  ...Object.fromEntries(Object.entries(trainFlags).map(([key, f]) => [key, v.optional((f as Flag<unknown>).kind.schema)])),
+  ...entriesOf(trainFlags),
   about: v.optional(v.looseObject({ cwd: v.optional(v.string()) })),
 })
 
@@ -64,6 +69,12 @@ export function pick<Flags extends Record<string, Flag<unknown>>>(flags: Flags, 
 const forCondlora = ['conversion', 'dropoutPlacement'] as const
 const forAdapters = Object.keys(methodFlags).filter((key) => key !== 'method') as (keyof typeof methodFlags)[]
 
+/** Settings without those that say nothing with the method. */
+export function forMethod(s: Settings, method: NonNullable<Settings['method']>): Settings {
+  const gone: readonly string[] = method === 'head' || method === 'full' ? forAdapters : method === 'condlora' ? [] : forCondlora
+  return { ...Object.fromEntries(Object.entries(s).filter(([key]) => !gone.includes(key))), method }
+}
+
 /**
  * Refuses settings of one source (the flags, a file) that say nothing together.
  * @param where what the message puts before a key
@@ -75,7 +86,7 @@ export function checkCombinations(s: Settings, where = (key: string) => kebab(ke
   }
   const given = <K extends keyof Settings>(keys: readonly K[]) => keys.find((key) => s[key] !== undefined)
   const [own, any] = [given(forCondlora), given(forAdapters)]
-  if (any && method === 'head') bad(any, 'says nothing with the method head, which has no adapter')
+  if (any && (method === 'head' || method === 'full')) bad(any, `says nothing with the method ${method}, which has no adapter`)
   if (own && method !== 'condlora') bad(own, `is an option of the method condlora, not of ${method}`)
   if (s.data !== undefined && (s.train !== undefined || s.validation !== undefined))
     bad('data', `is a folder that holds both; give either it or ${where('train')} and ${where('validation')}`)
@@ -103,7 +114,7 @@ const replaces: [keyof Settings, (keyof Settings)[]][] = [
   ['train', ['data']],
   ['validation', ['data']],
   ['task', [...ofTask]],
-  ...ofTask.map((key): [keyof Settings, (keyof Settings)[]] => [key, ['task', 'split']]),
+  ...ofTask.map((key): [keyof Settings, (keyof Settings)[]] => [key, ['task']]),
   ['labels', ['numLabels', 'regression']],
   ['numLabels', ['labels', 'regression']],
   ['regression', ['labels', 'numLabels']],
@@ -119,7 +130,7 @@ export function merged(below: Settings, above: Settings): Settings {
 
 /** Refuses settings that want others, wherever those come from. */
 export function checkNeeds(s: Settings): void {
-  if (s.split && !s.task) throw new UsageError('--split: names splits of a GLUE task: give --task too')
+  if (s.split === 'paper' && s.streaming) throw new UsageError('--split paper: wants all rows at hand: leave --streaming out')
   if (s.streaming && s.maxSteps === undefined) throw new UsageError('--streaming: wants --max-steps, as nobody has counted the rows')
   if (s.streaming && s.groupByLength) throw new UsageError('--group-by-length: wants all rows at hand: leave --streaming out')
 }
@@ -132,12 +143,12 @@ export function checkValidation(s: Settings, hasValidation: boolean): void {
     throw new UsageError(`${kebab(key ?? 'evalStrategy')} wants data to evaluate on: give --validation FILE`)
 }
 
-export const peftTypes = { condlora: 'CONDLORA', lora: 'LORA', head: 'HEAD' } as const
+export const peftTypes = { condlora: 'CONDLORA', lora: 'LORA', head: 'HEAD', full: 'FULL' } as const
 
 /** The adapter that the settings describe. */
 export function peftSettings(s: Settings): PeftConfig {
   const { method = 'condlora', targetModules } = s
-  if (method === 'head') return { peftType: 'HEAD', baseModelNameOrPath: s.model }
+  if (method === 'head' || method === 'full') return { peftType: peftTypes[method], baseModelNameOrPath: s.model }
   const config: Partial<PeftConfig> = {
     r: s.rank,
     loraAlpha: s.alpha,

@@ -1,6 +1,11 @@
 import type { Tensor } from '../graph'
 import type { CallablePeftModel } from '../peft'
 
+/** A step whose loss or gradient is not finite: the learning rate is too high, or the device computes wrongly. */
+export class NotFiniteError extends Error {
+  override name = 'NotFiniteError'
+}
+
 const isBad = (v: number) => !Number.isFinite(v)
 
 /** Trained tensors whose gradient, as the last step left it, is zero in every number. */

@@ -4,7 +4,7 @@ import type { ResolvedArguments } from './arguments'
 import type { Snapshot } from './checkpoint'
 import type { Engine } from './engine'
 import type { Gate } from './gate'
-import { describeBadStep, zeroGradients } from './health'
+import { describeBadStep, NotFiniteError, zeroGradients } from './health'
 import type { Metrics } from './metrics'
 import { Pace } from './pace'
 import type { TrainingPlan } from './plan'
@@ -151,7 +151,7 @@ export class Run {
     await engine.program.step(await plan.batches(number - 1, engine.model, padTokenId), 0, number)
     const { lossSum } = await engine.program.readLosses()
     const { gradNorm, tensor } = await describeBadStep(engine.model)
-    return new Error(
+    return new NotFiniteError(
       `train: step ${number}: loss ${lossSum} and gradient norm ${gradNorm} are not finite in float32; first bad tensor: ${tensor}. ` +
         `The step changed nothing. ${lastGood(progress)}. Try a smaller learningRate than ${args.learningRate}`,
     )

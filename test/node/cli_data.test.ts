@@ -146,7 +146,8 @@ test('flags that say nothing together, and files that lack', () =>
     await failed(cwd, ['--task', 'sst3'], 2, /--task <name>.*Wanted one of cola, sst2/)
     await failed(cwd, ['--task', 'sst2', '--train', 'train.csv'], 2, /--train: says nothing with --task sst2, which has its own/)
     await failed(cwd, ['--task', 'sst2', '--num-labels', '3'], 2, /--num-labels: says nothing with --task sst2/)
-    await failed(cwd, ['--train', 'train.csv', '--split', 'paper'], 2, /--split: names splits of a GLUE task/)
+    const streamed = ['--train', 'train.csv', '--streaming', '--steps', '2']
+    await failed(cwd, [...streamed, '--split', 'paper'], 2, /--split paper: wants all rows at hand/)
     await failed(cwd, ['--task', 'rte', '--data', 'glue'], 1, /GLUE's rte wants rte\/train-00000-of-00001\.parquet or RTE\/train\.tsv/)
     await failed(cwd, ['--task', 'rte', '--data', 'nowhere/at-all'], 1, /there is no folder "nowhere\/at-all", and the hub gave nothing/)
   }))

@@ -53,6 +53,12 @@ GPUDevice.prototype.popErrorScope = async function () {
   const found = await popErrorScope.call(this)
   return mine ? new GPUOutOfMemoryError('the GPU has no room') : found
 }
+// However fast the GPU: tests must get a word in between two steps.
+const { onSubmittedWorkDone } = GPUQueue.prototype
+GPUQueue.prototype.onSubmittedWorkDone = async function () {
+  await onSubmittedWorkDone.call(this)
+  await new Promise((resolve) => setTimeout(resolve, 30))
+}
 const { createWritable } = FileSystemFileHandle.prototype
 FileSystemFileHandle.prototype.createWritable = async function (...args) {
   if (full) throw new DOMException('the disk is full', 'QuotaExceededError')

@@ -1,56 +1,7 @@
-// The training page's worker in Chromium: runs, their ends, and what becomes of them after a reload.
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
-import { unzipSync } from 'fflate'
-import type { Event, Guess, Settings } from '../../src/app/train/protocol'
-import { isLinuxX64 } from '../../src/gpu/chromium.node'
-import { memoryFiles, openFolder } from '../../src/io'
-import { AutoModelForSequenceClassification } from '../../src/models/auto'
-import { PeftModel } from '../../src/peft'
-import { assert, fixture, openTestDevice, test } from '../harness'
-import { condlora } from '../node/command'
-import { hubServer } from '../node/hub_server'
-import { miniTokenizer, tinyFiles, wordTask } from '../tiny'
-import { downloaded, type Given, type Stand, withStand } from './train_stand'
-
-declare const TEST_ROOT: string
-
-const csv = (rows = 68) =>
-  `text,label\n${wordTask(rows)
-    .rows.map(({ text, label }) => `${text},${label ? 'spam' : 'ham'}`)
-    .join('\n')}\n`
-
-/** 61 rows to train on: 16 steps an epoch, 20 in all. */
-const settings: Settings = {
-  ...{ text: 'text', label: 'label', method: 'condlora', r: 4, loraAlpha: 8, numTrainEpochs: 1.25, learningRate: 1e-2 },
-  ...{ perDeviceTrainBatchSize: 4, maxLength: 32, seed: 7, earlyStoppingPatience: 0 },
-}
-
-/** Dropout on: a run that is gone on with must find its place in the random numbers too. */
-async function tiny(): Promise<Given[]> {
-  const files = tinyFiles({ hidden_dropout_prob: 0.1 })
-  const read = async (name: string, bytes: Promise<Uint8Array>): Promise<Given> => ({
-    name,
-    base64: Buffer.from(await bytes).toString('base64'),
-  })
-  const own = ['config.json', 'model.safetensors'].map((name) => read(name, files.read(name)))
-  const tokenizer = ['tokenizer.json', 'tokenizer_config.json'].map((name) => read(name, fixture(`models/roberta-mini/${name}`)))
-  return Promise.all([...own, ...tokenizer])
-}
-
-async function chooseTiny(stand: Stand): Promise<void> {
-  const files = await tiny()
-  const list = files.map(({ name }, i) => ({ path: `tiny/${name}`, file: `$${i}` }))
-  await stand.callWith('model', JSON.stringify({ base: { from: 'files', name: 'tiny', files: list } }), files)
-  await stand.callWith('data', JSON.stringify({ source: { from: 'file', file: '$0' } }), [{ name: 'rows.csv', text: csv() }])
-}
-
-const isPhase = (phase: string) => (e: Event) => e.event === 'phase' && e.phase === phase
-const point = (step: number) => (e: Event) => e.event === 'point' && e.point.step >= step && e.point.loss !== undefined
-const points = (events: Event[]) => events.flatMap((e) => (e.event === 'point' && e.point.loss !== undefined ? [e.point] : []))
-const isOwnBrowser = isLinuxX64 && !process.env.CONDLORA_CHROME
-const notices = (events: Event[]) => events.flatMap((e) => (e.event === 'notice' ? [e.text] : []))
+// The training page's worker in Chromium: runs that are cut off in every way, and go on to the same bytes.
+import { assert, test } from '../harness'
+import { chooseTiny, notices, point, points, settings } from './train_case'
+import { downloaded, openStand, withStand } from './train_stand'
 
 /** The adapter of a run that nothing disturbs, trained once. */
 let undisturbed: Promise<Uint8Array> | undefined
@@ -66,111 +17,6 @@ function wholeRun(): Promise<Uint8Array> {
 }
 
 const sameBytes = (got: Uint8Array, wanted: Uint8Array) => assert.ok(Buffer.from(got).equals(Buffer.from(wanted)), 'the adapter differs')
-
-function nearly(got: Guess['labels'], wanted: Guess['labels']): void {
-  const sorted = (all: Guess['labels']) => [...all].sort((a, b) => (a.label < b.label ? -1 : 1))
-  assert.equal(
-    sorted(got).map(({ label }) => label),
-    sorted(wanted).map(({ label }) => label),
-  )
-  sorted(got).forEach(({ score }, i) => {
-    const other = sorted(wanted)[i].score
-    assert.ok(isOwnBrowser ? score === other : Math.abs(score - other) < 1e-5, `${score} is not ${other}`)
-  })
-}
-
-const mail = 'Congratulations! You have been selected to receive a FREE prize. Click here to claim your money now.'
-
-test(
-  'the sample: the loss falls, the model answers while it trains and while it holds, its zip gives the same answers in Node and in the command',
-  () =>
-    withStand(async (stand) => {
-      const device = await stand.call('open', {})
-      assert.match(device.adapter, /\w{3}/)
-      const data = await stand.call('data', { source: { from: 'sample' } })
-      assert.equal([data.rows, data.columns, data.first.length], [4329, ['text', 'label'], 5])
-      const model = await stand.call('model', { base: { from: 'embedded' } })
-      assert.equal([model.name, model.layers, model.hiddenSize], ['roberta-mini', 4, 128])
-      const told = (await stand.events()).filter((e) => e.event === 'download')
-      assert.ok(
-        told.some((e) => e.file.endsWith('model.safetensors') && e.done === e.total),
-        JSON.stringify(told.slice(-3)),
-      )
-      await assert.rejects(stand.call('predict', { text: mail }), /train a model or load an adapter first/)
-      const sample: Settings = { ...settings, perDeviceTrainBatchSize: 16, numTrainEpochs: 24 / 271, learningRate: 5e-3, r: 8 }
-      const ended = stand.call('start', { settings: sample })
-      await stand.until(point(3))
-      await assert.rejects(stand.call('start', { settings: sample }), /a run is on: stop it first/)
-      const during = await stand.call('predict', { text: mail })
-      assert.ok(during.step >= 3)
-      assert.equal(during.labels.map(({ label }) => label).sort(), ['ham', 'spam'])
-      await stand.call('pause', {})
-      await stand.until(isPhase('paused'))
-      const held = (await stand.events()).length
-      const paused = await stand.call('predict', { text: mail })
-      const again = await stand.call('predict', { text: mail })
-      assert.equal(again, paused)
-      assert.equal((await stand.events()).slice(held), [], 'nothing goes on while it holds')
-      await stand.call('proceed', {})
-      const outcome = await ended
-      assert.equal([outcome.why, outcome.step], ['done', 24])
-      assert.ok((outcome.evalAccuracy ?? 0) > 0.6 && (outcome.bestStep ?? 0) > 0, JSON.stringify(outcome))
-      const events = await stand.events()
-      const begin = events.find((e) => e.event === 'begin')
-      assert.ok(begin?.event === 'begin' && begin.totalSteps === 24 && begin.trained > 0 && begin.memory > begin.trained * 4)
-      const losses = points(events).map(({ loss }) => loss as number)
-      assert.is(losses.length, 24)
-      const mean = (some: number[]) => some.reduce((a, b) => a + b) / some.length
-      assert.ok(mean(losses.slice(-6)) < 0.9 * mean(losses.slice(0, 6)), losses.join(' '))
-      const guess = await stand.call('predict', { text: mail })
-      assert.ok(guess.labels[0].score >= guess.labels[1].score)
-      const { name, bytes } = await downloaded(stand)
-      assert.is(name, 'roberta-mini-condlora.zip')
-      await sameInNode(unzipSync(bytes), guess)
-      const zip = { name, base64: Buffer.from(bytes).toString('base64') }
-      const loaded = await stand.callWith('adapter', '{"files":["$0"]}', [zip])
-      assert.equal(loaded, { method: 'CONDLORA', labels: ['ham', 'spam'] })
-      assert.equal((await stand.call('predict', { text: mail })).labels, guess.labels)
-    }),
-  { timeoutMs: 400_000 },
-)
-
-/** By the library, also where the adapter is taken as plain LoRA, and by the command. */
-async function sameInNode(files: Record<string, Uint8Array>, guess: Guess): Promise<void> {
-  const device = await openTestDevice()
-  for (const folder of ['', 'as-lora/']) {
-    const base = await AutoModelForSequenceClassification.fromPretrained('models/roberta-mini', {
-      device,
-      id2label: ['ham', 'spam'],
-      notice: () => {},
-    })
-    const adapter = memoryFiles(
-      'adapter',
-      Object.entries(files)
-        .flatMap(([path, data]) => (path.startsWith(folder) ? [[path.slice(folder.length), data] as const] : []))
-        .map(([p, d]) => [p, d]),
-    )
-    const [{ scores }] = await (await PeftModel.fromPretrained(base, adapter)).predict([mail], await miniTokenizer())
-    const found = scores.map((score, i) => ({ label: ['ham', 'spam'][i], score }))
-    if (folder === '') nearly(found, guess.labels)
-    else for (const { label, score } of found) assert.ok(Math.abs(score - (guess.labels.find((l) => l.label === label)?.score ?? 9)) < 1e-4)
-  }
-  const cwd = mkdtempSync(join(tmpdir(), 'condlora-page-'))
-  try {
-    for (const [path, data] of Object.entries(files)) {
-      mkdirSync(dirname(join(cwd, path)), { recursive: true })
-      writeFileSync(join(cwd, path), data)
-    }
-    const args = ['predict', '--model', join(TEST_ROOT, 'models/roberta-mini'), '--adapter-folder', cwd, '--json', mail]
-    const { code, out, err } = await condlora(args, { cwd })
-    assert.is(code, 0, err)
-    const { label, score } = JSON.parse(out)
-    assert.is(label, guess.labels[0].label)
-    assert.ok(Math.abs(score - guess.labels[0].score) < 1e-5)
-  } finally {
-    rmSync(cwd, { recursive: true })
-  }
-}
 
 test(
   'stopped, then a new page: the run is offered and goes on to the same bytes; killed in the middle a smaller batch is offered too',
@@ -233,11 +79,35 @@ test(
       const guess = await stand.call('predict', { text: 'we see money again' })
       await stand.trouble({ destroy: true })
       assert.equal(await stand.call('predict', { text: 'we see money again' }), guess)
+      await stand.reload()
+      assert.is((await stand.call('unfinished', {}))?.finished, true)
+      assert.is((await stand.call('resume', {})).why, 'done')
+      sameBytes((await downloaded(stand)).bytes, await wholeRun())
     }),
   { timeoutMs: 300_000 },
 )
 
 const long = `text,label\n${Array.from({ length: 72 }, (_, i) => `${'we see many green houses on a river '.repeat(9)},${i % 2}`).join('\n')}\n`
+
+test(
+  'a hidden tab trains on; a frozen one holds and goes on, to the same bytes',
+  () =>
+    withStand(async (stand, context) => {
+      await chooseTiny(stand)
+      const ended = stand.call('start', { settings })
+      await stand.until(point(2))
+      const cover = await context.newPage()
+      await cover.bringToFront()
+      const session = await context.newCDPSession(stand.page)
+      await stand.until(point(6))
+      await session.send('Page.setWebLifecycleState', { state: 'frozen' })
+      await new Promise((resolve) => setTimeout(resolve, 300))
+      await session.send('Page.setWebLifecycleState', { state: 'active' })
+      assert.equal([(await ended).why, (await ended).step], ['done', 20])
+      sameBytes((await downloaded(stand)).bytes, await wholeRun())
+    }),
+  { timeoutMs: 300_000 },
+)
 
 test(
   'memory that runs out: the error names a smaller batch, the run is kept with it, and begins with it',
@@ -281,97 +151,40 @@ test(
   { timeoutMs: 300_000 },
 )
 
-test('a full disk does not end a run: it says so and trains on, with its checkpoints in memory', () =>
-  withStand(async (stand) => {
-    await chooseTiny(stand)
-    const ended = stand.call('start', { settings })
-    await stand.until((e) => e.event === 'saved')
-    await stand.trouble({ full: true })
-    await stand.until(point(10))
-    await stand.trouble({ destroy: true })
-    assert.is((await ended).why, 'done')
-    const told = notices(await stand.events())
-    assert.is(told.filter((text) => /Checkpoints are kept in memory from now on.*there is no room/.test(text)).length, 1, told.join('\n'))
-    sameBytes((await downloaded(stand)).bytes, await wholeRun())
-  }))
+test(
+  'a full disk does not end a run: it says so and trains on, with its checkpoints in memory',
+  () =>
+    withStand(async (stand) => {
+      await chooseTiny(stand)
+      const ended = stand.call('start', { settings })
+      await stand.until((e) => e.event === 'saved')
+      await stand.trouble({ full: true })
+      await stand.until(point(10))
+      await stand.trouble({ destroy: true })
+      assert.is((await ended).why, 'done')
+      const told = notices(await stand.events())
+      assert.is(told.filter((text) => /Checkpoints are kept in memory from now on.*there is no room/.test(text)).length, 1, told.join('\n'))
+      sameBytes((await downloaded(stand)).bytes, await wholeRun())
+    }),
+  { timeoutMs: 300_000 },
+)
 
-test('what is broken is refused: rows by their number, columns by their name, files that are no model, no adapter', () =>
-  withStand(async (stand) => {
-    const choose = (name: string, text: string) => stand.callWith('data', '{"source":{"from":"file","file":"$0"}}', [{ name, text }])
-    await assert.rejects(
-      choose('rows.csv', 'text,label\ngood,ham\nbad\nalso,spam\n'),
-      /rows\.csv, row 3: wanted 2 columns as in the header, got 1/,
-    )
-    await assert.rejects(choose('rows.csv', 'text,label\na,ham\n"never closed,spam\n'), /rows\.csv, row 3: .*[Qq]uote/)
-    await assert.rejects(choose('rows.jsonl', '{"text":"a","label":0}\n{"text"\n'), /rows\.jsonl, row 2: this is not valid JSON/)
-    await assert.rejects(choose('rows.csv', 'text,label\n'), /rows\.csv: the file has no rows/)
-    await assert.rejects(choose('rows.xls', 'x'), /cannot tell the format/)
-    const info = await choose('rows.tsv', `line\tkind\n${'some text\t1\nmore\t0\n'.repeat(10)}`)
-    assert.equal([info.rows, info.columns, info.first[0]], [20, ['line', 'kind'], { line: 'some text', kind: '1' }])
-    await assert.rejects(stand.call('start', { settings }), /choose a base model first/)
-    await stand.call('model', { base: { from: 'embedded' } })
-    await assert.rejects(stand.call('start', { settings }), /the column "text" is not there; the file has "line", "kind"/)
-    await assert.rejects(stand.call('start', { settings: { ...settings, text: 'line', label: 'kind', r: 0 } }), /r: wanted/)
-    assert.is(await stand.call('unfinished', {}), null)
-    await assert.rejects(
-      stand.callWith('adapter', '{"files":["$0"]}', [{ name: 'a.zip', text: 'no zip' }]),
-      /a\.zip: this zip file cannot be read/,
-    )
-    await assert.rejects(stand.callWith('adapter', '{"files":["$0"]}', [{ name: 'a.txt', text: 'x' }]), /there is no adapter_config\.json/)
-    const model = '{"base":{"from":"files","name":"notes","files":[{"path":"notes.txt","file":"$0"}]}}'
-    await assert.rejects(stand.callWith('model', model, [{ name: 'notes.txt', text: 'x' }]), /notes: there is no config\.json/)
-    await assert.rejects(stand.call('pause', {}), /no run is on/)
-  }))
-
-test('a model of the hub is kept with its size, read without the network afterwards, and cleared', async () => {
-  const names = ['config.json', 'tokenizer.json', 'tokenizer_config.json', 'model.safetensors']
-  const files = Object.fromEntries(
-    await Promise.all(names.map(async (n) => [n, await openFolder(join(TEST_ROOT, 'models/roberta-mini')).read(n)])),
-  )
-  const hub = await hubServer([
-    { id: 'owner/mini', commit: '0123456789abcdef0123456789abcdef01234567', files, large: ['model.safetensors'] },
-  ])
-  try {
-    await withStand(async (stand) => {
-      const choose = () => stand.call('model', { base: { from: 'hub', id: 'owner/mini', endpoint: hub.url } })
-      const info = await choose()
-      assert.equal([info.name, info.layers, info.bytes], ['owner/mini', 4, files['model.safetensors'].length])
-      const weights = (await stand.events()).flatMap((e) => (e.event === 'download' && e.file === 'model.safetensors' ? [e] : []))
-      assert.equal(
-        [weights.at(-1)?.done, weights.at(-1)?.total],
-        [info.bytes, info.bytes],
-        JSON.stringify(await stand.events()).slice(0, 2000),
-      )
-      const downloads = () => hub.seen.splice(0).filter(({ host }) => host === 'cdn').length
-      assert.is(downloads(), 1)
-      assert.equal(await choose(), info)
-      assert.is(downloads(), 0)
-      const [stored] = await stand.call('stored', {})
-      assert.is(stored.name, 'owner/mini')
-      assert.ok(stored.bytes > info.bytes)
-      await stand.call('clear', {})
-      assert.equal(await stand.call('stored', {}), [])
-      await choose()
-      assert.is(downloads(), 1)
-    })
-  } finally {
-    await hub.close()
-  }
-})
-
-test('a second tab is refused while one trains; without WebGPU in workers it is said', () =>
-  withStand(async (stand, context, url) => {
-    await chooseTiny(stand)
-    const ended = stand.call('start', { settings: { ...settings, numTrainEpochs: 50 } })
-    await stand.until(point(1))
-    const { openStand } = await import('./train_stand')
-    const second = await openStand(context, url)
-    await chooseTiny(second)
-    await assert.rejects(second.call('start', { settings }), /Another tab of this page is training/)
-    assert.is(await second.call('unfinished', {}), null)
-    await second.trouble({ missing: true })
-    await assert.rejects(second.call('open', {}), /offers no WebGPU in workers.*Chrome and Edge have it from 113/)
-    await stand.call('stop', {})
-    assert.is((await ended).why, 'stopped')
-    assert.ok((await second.call('unfinished', {}))?.step)
-  }))
+test(
+  'a second tab is refused while one trains; without WebGPU in workers it is said',
+  () =>
+    withStand(async (stand, context, url) => {
+      await chooseTiny(stand)
+      const ended = stand.call('start', { settings: { ...settings, numTrainEpochs: 50 } })
+      await stand.until(point(1))
+      const second = await openStand(context, url)
+      await chooseTiny(second)
+      await assert.rejects(second.call('start', { settings }), /Another tab of this page is training/)
+      assert.is(await second.call('unfinished', {}), null)
+      await second.trouble({ missing: true })
+      await assert.rejects(second.call('open', {}), /offers no WebGPU in workers.*Chrome and Edge have it from 113/)
+      await stand.call('stop', {})
+      assert.is((await ended).why, 'stopped')
+      assert.ok((await second.call('unfinished', {}))?.step)
+    }),
+  { timeoutMs: 300_000 },
+)

@@ -30,7 +30,7 @@ export async function newJob(base: Base, table: Table, settings: Settings, tell:
   const splits = await readSplits(table, settings)
   const { perDeviceTrainBatchSize: batch } = settings
   resolveArguments(trainingArguments(settings, rowsOf(splits), batch))
-  peftConfig(adapterConfig(settings, base.info.name))
+  await peftConfig(adapterConfig(settings, base.info.name))
   const id = crypto.randomUUID()
   const record = await keep(base, table, tell).then(
     (kept): RunRecord => ({

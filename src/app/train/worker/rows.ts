@@ -39,12 +39,20 @@ export async function openTable(choice: DataSource | KeptData, tell: Tell): Prom
     return { choice, file, test: { files, path: 'test.jsonl' }, info: { name: 'spam or ham', ...shortened(await peek(file)) } }
   }
   const { name } = choice.from === 'file' ? choice.file : choice
+  if (choice.from === 'file' && choice.file.size > mostBytes)
+    throw new Error(
+      `${name}: ${megabytes(choice.file.size)} are too many for this page, at most ${megabytes(mostBytes)}: take a part of the rows`,
+    )
   const path = plainName(name)
   const files =
     choice.from === 'file' ? blobFiles('the file', [[path, choice.file]]) : { ...openFolder(`${runFolder}/data`), name: 'the file' }
   const file = { files, path }
   return { choice, file, info: { name, ...shortened(await peek(file)) } }
 }
+
+// All rows are kept, as texts and as tokens.
+const mostBytes = 500e6
+const megabytes = (bytes: number) => `${Math.ceil(bytes / 1e6)} MB`
 
 const plainName = (name: string) => name.replace(/[\\/:\0]+/g, '-')
 
