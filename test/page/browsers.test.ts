@@ -81,22 +81,24 @@ test('a page that is covered, frozen, and whose own thread stands still: trainin
       return page
     }
     const [trains, listens] = [await open(), await open()]
-    const run = async (before: () => Promise<unknown>) => {
+    const run = async (start: () => Promise<unknown>) => {
       await listens.evaluate(listen)
       await trains.evaluate((path) => void new Worker(path, { type: 'module' }), insidePath('hidden'))
       await listens.waitForFunction(() => heard.length > 0, null, { timeout: 0 })
-      await before()
-      await listens.waitForFunction(() => !heard[heard.length - 1].startsWith('step'), null, { timeout: 0 })
+      await start()
+      await listens.waitForFunction(() => heard[heard.length - 1].includes(','), null, { timeout: 0 })
       return listens.evaluate(() => heard)
     }
-    const wanted = await run(async () => {})
+    const go = "new BroadcastChannel('training').postMessage('go');"
+    const wanted = await run(() => trains.evaluate(go))
     const got = await run(async () => {
       await listens.bringToFront()
       await (await context.newCDPSession(trains)).send('Page.setWebLifecycleState', { state: 'frozen' })
       // A headless browser freezes no page: this is as still as one can be.
-      void trains.evaluate('for (;;);').catch(() => {})
+      void trains.evaluate(`${go} for (;;);`).catch(() => {})
     })
-    assert.is(wanted.length, 61)
+    assert.equal(wanted.slice(0, 3), ['ready', 'go', 'step 1'])
+    assert.is(wanted.length, 63)
     assert.equal(got, wanted)
   } finally {
     await browser.close()
