@@ -86,20 +86,23 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     workgroupBarrier();
   }
 
-  let cBase = p.cOff + b0 * p.cB0 + b1 * p.cB1;
+  // The sums stay in registers as long as every index is a constant: the loop that stores them reads a copy. (A driver
+  // unrolls a loop whose count it knows: this one's is not to be known.)
+  var sums: array<vec4f, 4>;
 #unroll
   for (var r = 0u; r < 4; r++) {
-    let row = m0 + y * 4u + r;
-    let sums = acc[r]; // a vector that is read by a changing index does not stay in registers
-    for (var j = 0u; j < 4u; j++) {
-      let col = n0 + x * 4u + j;
-      if (row < p.m && col < p.n) {
-        let at = cBase + row * p.cRow + col;
-        var value = p.alpha * sums[j];
-        if ((p.epilogue & BIAS) != 0u) { value += bias[p.biasOff + col]; }
-        if ((p.epilogue & ACCUMULATE) != 0u) { value += c[at]; }
-        c[at] = value;
-      }
+    sums[r] = acc[r];
+  }
+  let cBase = p.cOff + b0 * p.cB0 + b1 * p.cB1;
+  let row0 = m0 + y * 4u;
+  let col0 = n0 + x * 4u;
+  for (var row = row0; row < min(row0 + 4u, p.m); row++) {
+    for (var col = col0; col < min(col0 + 4u, p.n); col++) {
+      let at = cBase + row * p.cRow + col;
+      var value = p.alpha * sums[row - row0][col - col0];
+      if ((p.epilogue & BIAS) != 0u) { value += bias[p.biasOff + col]; }
+      if ((p.epilogue & ACCUMULATE) != 0u) { value += c[at]; }
+      c[at] = value;
     }
   }
 }

@@ -1,4 +1,5 @@
 import tiled from '../../shaders/matmul.wgsl'
+import blocks from '../../shaders/matmul_blocks.wgsl'
 import direct from '../../shaders/matmul_direct.wgsl'
 import lanesShader from '../../shaders/matmul_lanes.wgsl'
 import plain from '../../shaders/matmul_plain.wgsl'
@@ -17,8 +18,8 @@ interface Job extends Part {
 }
 
 /**
- * One dispatch of the kernel that suits device and shapes: `matmul.wgsl` on GPUs; on software adapters
- * `matmul_plain.wgsl` for what is no multiple of 4, `matmul_lanes.wgsl` where the threads of a subgroup can share their loads,
+ * One dispatch of the kernel that suits device and shapes. On GPUs `matmul_blocks.wgsl` where C has tiles enough and what is
+ * read is in whole vec4s, else `matmul.wgsl`; on software adapters `matmul_plain.wgsl` for what is no multiple of 4, `matmul_lanes.wgsl` where the threads of a subgroup can share their loads,
  * else `matmul_direct.wgsl`.
  */
 export function launch(g: Part): void {
@@ -39,11 +40,13 @@ export function launch(g: Part): void {
     flops: 2 * g.m * g.n * g.k * batches,
     bytes: operands(g).reduce((sum, o) => sum + bytesOf(g, o), 0),
   }
-  if (!device.software) return runTiled(device, job)
   const form = vectorForm(job)
+  const side = device.software || form === null ? 0 : sideOf(job)
+  if (!device.software && !side) return runTiled(device, job)
   if (form === null) return runPlain(device, job)
   // A vec4 binding is read in whole vec4s.
   for (const binding of job.bind.slice(1, 3)) binding.size = Math.ceil(binding.size / 16) * 16
+  if (side) return runBlocks(device, job, side)
   const shape = laneShape(device, job, form)
   if (shape) runLanes(device, job, form, shape)
   else runDirect(device, job, form)
@@ -61,6 +64,25 @@ function vectorForm({ a, b, m, n, k, skip }: Job): number | null {
   if (b.transposed) return a.transposed || k % 4 ? null : 1
   if (n % 4) return null
   return a.transposed ? (m % 4 ? null : 2) : k % 4 ? null : 0
+}
+
+/** Threads a side of a group, each with 8 × 8 numbers of C, where C has tiles enough for a GPU and fills most of them; else 0. */
+function sideOf({ m, n, batches }: Job): number {
+  const fits = (side: number) => {
+    const size = 8 * side
+    return m >= 0.75 * size && n >= 0.75 * size && Math.ceil(m / size) * Math.ceil(n / size) * batches >= 192
+  }
+  return [16, 8].find(fits) ?? 0
+}
+
+/** A group a tile. */
+function runBlocks(device: Device, job: Job, side: number): void {
+  const { op, m, n, a, b, batches, bind, flops, bytes } = job
+  const constants = { SIDE: side, THREADS: side * side, LOADS: 16 / side }
+  const groups = Math.ceil(m / (8 * side)) * Math.ceil(n / (8 * side)) * batches
+  // The last word: bits ALONG_M, ALONG_N.
+  const words = vectorWords(job, (a.transposed ? 1 : 0) + (b.transposed ? 0 : 2), 1)
+  device.run({ op, shader: blocks, constants, bind, words, groups, flops, bytes })
 }
 
 /** A group a tile. */
@@ -153,9 +175,9 @@ function runLanes(device: Device, job: Job, form: number, { lanes, rows, turned,
   })
 }
 
-/** Strides in vec4s; those of C and the bias in `cell` numbers. */
-function vectorWords({ a, b, c, m, n, k, skip, batch1, alpha, epilogue }: Job, tiles: number, cell: number): Word[] {
+/** Strides in vec4s; those of C and the bias in `cell` numbers; last the count of tiles, or of what the kernel asks for. */
+function vectorWords({ a, b, c, m, n, k, skip, batch1, alpha, epilogue }: Job, last: number, cell: number): Word[] {
   const quarters = (x: Matrix) => [x.rowStride, x.stride0 ?? 0, x.stride1 ?? 0].map((v) => v / 4)
   const out = [skip.c, c.rowStride, c.stride0 ?? 0, c.stride1 ?? 0].map((v) => v / cell)
-  return [m, n, k, skip.a / 4, ...quarters(a), skip.b / 4, ...quarters(b), ...out, batch1, f32(alpha), skip.bias / cell, epilogue, tiles]
+  return [m, n, k, skip.a / 4, ...quarters(a), skip.b / 4, ...quarters(b), ...out, batch1, f32(alpha), skip.bias / cell, epilogue, last]
 }

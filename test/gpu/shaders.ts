@@ -8,6 +8,7 @@ import embedding from '../../shaders/embedding.wgsl'
 import firstToken from '../../shaders/first_token.wgsl'
 import layernorm from '../../shaders/layernorm.wgsl'
 import matmul from '../../shaders/matmul.wgsl'
+import matmulBlocks from '../../shaders/matmul_blocks.wgsl'
 import matmulDirect from '../../shaders/matmul_direct.wgsl'
 import matmulLanes from '../../shaders/matmul_lanes.wgsl'
 import matmulPlain from '../../shaders/matmul_plain.wgsl'
@@ -27,6 +28,7 @@ export const shaders: Record<string, string> = {
   first_token: firstToken,
   layernorm,
   matmul,
+  matmul_blocks: matmulBlocks,
   matmul_direct: matmulDirect,
   matmul_lanes: matmulLanes,
   matmul_plain: matmulPlain,

@@ -2,7 +2,7 @@ import type { Device } from '../../src/gpu'
 import { Tensor } from '../../src/graph'
 import { type Gemm, gemm, type Matrix } from '../../src/ops/gemm'
 import { assert, openTestDevice, rng, test } from '../harness'
-import { dispatches, productForms, sizes, type Value, values } from './check'
+import { bothForms, dispatches, productForms, sizes, type Value, values } from './check'
 
 type Plan = Omit<Gemm, 'op' | 'a' | 'b' | 'c' | 'bias'> & {
   name: string
@@ -247,4 +247,21 @@ test('gemm: nothing to compute makes no dispatch; nothing to sum over and a row 
   assert.throws(() => gemm(of(1, 1, 0)), /product: nothing to sum over: the inner dimension is 0/)
   assert.throws(() => gemm(of(1, 1, 17000)), /product: one row of 17000 numbers exceeds this device's binding of 65536 bytes/)
   device.destroy()
+})
+
+test('gemm: as many tiles as fill a GPU, either side transposed; both kernels', async () => {
+  const device = await openTestDevice()
+  const value = values()
+  await bothForms(device, async (form) => {
+    for (const [batch0, m, n, k, turned] of [
+      [192, 52, 48, 12, sides.slice(0, 3)],
+      [192, 96, 100, 4, sides.slice(1, 2)],
+    ] as const)
+      for (const [ta, tb] of turned) {
+        const strides = { a: m * k, b: k * n, c: m * n }
+        const p = dense(m, n, k, ta, tb, { batch0, bias: true, alpha: 0.5 })
+        for (const key of ['a', 'b', 'c'] as const) p[key] = { ...p[key], stride0: strides[key] }
+        await check(device, { ...p, name: `${p.name}, ${form}` }, value)
+      }
+  })
 })

@@ -1,6 +1,6 @@
 import type { Check } from '../check'
 import { activation, broadcast, dropout, elementwise, firstToken, mse } from './pointwise'
-import { matmul, matmulDirect, matmulLanes, matmulPlain } from './products'
+import { matmul, matmulBlocks, matmulDirect, matmulLanes, matmulPlain } from './products'
 import { crossEntropy, layernorm, softmax } from './rows'
 import { adamw, embedding, reduce } from './sums'
 
@@ -16,6 +16,7 @@ export const checks: Record<string, Check[]> = {
   first_token: [firstToken],
   layernorm: [layernorm],
   matmul: [matmul],
+  matmul_blocks: [matmulBlocks],
   matmul_direct: [matmulDirect],
   matmul_lanes: [matmulLanes],
   matmul_plain: [matmulPlain],

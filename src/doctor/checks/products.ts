@@ -85,6 +85,21 @@ export const matmul: Check = {
   cases: (_, random) => odd.map((s) => anyStrides(s, random, 32, 1, false)),
 }
 
+export const matmulBlocks: Check = {
+  forms: [8, 16].map((SIDE) => ({ constants: { SIDE, THREADS: SIDE * SIDE, LOADS: 16 / SIDE }, on: 'gpus' as const })),
+  cases(constants, random) {
+    const size = 8 * numeric(constants, 'SIDE', 8)
+    const shapes = odd.map((s) => ({ ...s, unit: 4 }))
+    return shapes.map((s): Case => {
+      // Either side in whole vec4s of what it runs along; one shape has two tiles by two.
+      const [m, n, k] = [s.m + (s.single ? size : 0), s.n + (s.single ? size : 0), s.k].map((v) => Math.ceil(v / 4) * 4)
+      const shape = { ...s, m: s.ta ? m : m - 1, n: s.tb ? n - 1 : n, k: s.ta && !s.tb ? k - 1 : k }
+      const { words, ...others } = vectors(shape, random, size, size, 1)
+      return { ...others, words: [...words.slice(0, -1), (s.ta ? 1 : 0) + (s.tb ? 0 : 2)] }
+    })
+  },
+}
+
 export const matmulPlain: Check = {
   forms: [{ on: 'processors' }],
   cases: (_, random) => odd.map((s) => anyStrides(s, random, 4, 8, true)),

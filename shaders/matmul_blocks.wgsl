@@ -1,0 +1,152 @@
+// C[b, m, n] = alpha · Σ_k A[b, m, k] · B[b, k, n]  (+ bias[n])  (+ C[b, m, n])
+// Large tiles in workgroup memory, filled by vec4 loads, 64 sums a thread: for GPUs, where C has tiles enough for one.
+//
+// A and B may each run along k or along their other index (ALONG_M, ALONG_N). Offsets and strides of A and B are in vec4
+// units, those of C in floats. What vec4s run along is a multiple of 4.
+// A batch is two-level, b = b0·batch1 + b1, so that attention heads are strides and never copies.
+//
+// binding 0  uniform Params
+// binding 1  C     f32
+// binding 2  A     vec4f
+// binding 3  B     vec4f
+// binding 4  bias  f32[n]; anything without BIAS
+//
+// A group of SIDE × SIDE threads makes a TILE × TILE piece of C, TILE = 8 · SIDE; K passes by in steps of 8, of which each
+// thread brings LOADS vec4s of A and of B.
+//
+//              n →                    tileB [STEP][TILE] and a vec4 between rows
+//            ┌───────┬───────┐
+//     m  A   │ 4×4   │ 4×4   │        thread (x, y) owns rows 4y…4y+3 and columns 4x…4x+3 of each quarter:
+//     ↓ tileA├───────┼───────┤ HALF   64 sums
+//            │ 4×4   │ 4×4   │
+//            └───────┴───────┘
+const SIDE = 8u;
+const THREADS = 64u; // SIDE · SIDE
+const LOADS = 2u; // 16 / SIDE
+const HALF = 4u * SIDE;
+const TILE = 8u * SIDE;
+const STEP = 8u;
+const ROW = TILE + 2u; // of tileA: the padding keeps threads off each other's banks
+const QUADS = TILE / 4u;
+const BIAS = 1u; // bits of epilogue
+const ACCUMULATE = 2u;
+const ALONG_M = 1u; // bits of along
+const ALONG_N = 2u;
+
+struct Params {
+  base: u32, total: u32, m: u32, n: u32, k: u32,
+  aOff: u32, aRow: u32, aB0: u32, aB1: u32,
+  bOff: u32, bRow: u32, bB0: u32, bB1: u32,
+  cOff: u32, cRow: u32, cB0: u32, cB1: u32,
+  batch1: u32, alpha: f32, biasOff: u32, epilogue: u32, along: u32,
+}
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read_write> c: array<f32>;
+@group(0) @binding(2) var<storage, read> a: array<vec4f>;
+@group(0) @binding(3) var<storage, read> b: array<vec4f>;
+@group(0) @binding(4) var<storage, read> bias: array<f32>;
+
+var<workgroup> tileA: array<f32, STEP * ROW>;
+var<workgroup> tileB: array<vec4f, STEP * (QUADS + 1u)>;
+
+// Where the i-th vec4 of a tile begins: (place along m or n, place along k).
+fn place(i: u32, alongK: bool) -> vec2u {
+  return select(vec2u(i % QUADS * 4u, i / QUADS), vec2u(i / 2u, i % 2u * 4u), alongK);
+}
+
+fn loadA(base: u32, at: vec2u, alongK: bool) -> vec4f {
+  if (at.x >= p.m || at.y >= p.k) { return vec4f(); }
+  return a[base + select(at.y * p.aRow + at.x / 4u, at.x * p.aRow + at.y / 4u, alongK)];
+}
+
+fn loadB(base: u32, at: vec2u, alongK: bool) -> vec4f {
+  if (at.x >= p.n || at.y >= p.k) { return vec4f(); }
+  return b[base + select(at.y * p.bRow + at.x / 4u, at.x * p.bRow + at.y / 4u, alongK)];
+}
+
+fn store(at: u32, col: u32, sum: f32) {
+  var value = p.alpha * sum;
+  if ((p.epilogue & BIAS) != 0u) { value += bias[p.biasOff + col]; }
+  if ((p.epilogue & ACCUMULATE) != 0u) { value += c[at]; }
+  c[at] = value;
+}
+
+@compute @workgroup_size(THREADS)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) thread: u32) {
+  let g = p.base + group.x + groups.x * (group.y + groups.y * group.z);
+  if (g >= p.total) { return; }
+  let tilesN = (p.n + TILE - 1u) / TILE;
+  let tilesM = (p.m + TILE - 1u) / TILE;
+  let batch = g / (tilesN * tilesM);
+  let tile = g - batch * tilesN * tilesM;
+  let m0 = (tile / tilesN) * TILE;
+  let n0 = (tile % tilesN) * TILE;
+  let b0 = batch / p.batch1;
+  let b1 = batch % p.batch1;
+  let aBase = p.aOff + b0 * p.aB0 + b1 * p.aB1;
+  let bBase = p.bOff + b0 * p.bB0 + b1 * p.bB1;
+  let cBase = p.cOff + b0 * p.cB0 + b1 * p.cB1;
+  let aAlongK = (p.along & ALONG_M) == 0u;
+  let bAlongK = (p.along & ALONG_N) == 0u;
+  let x = thread % SIDE;
+  let y = thread / SIDE;
+  var acc: array<array<vec4f, 2>, 8>;
+
+  for (var k0 = 0u; k0 < p.k; k0 += STEP) {
+    for (var load = 0u; load < LOADS; load++) {
+      let fromA = place(load * THREADS + thread, aAlongK);
+      let toA = fromA.y * ROW + fromA.x;
+      let towardsA = select(1u, ROW, aAlongK);
+      let oneA = loadA(aBase, vec2u(m0, k0) + fromA, aAlongK);
+#unroll
+      for (var i = 0u; i < 4; i++) {
+        tileA[toA + i * towardsA] = oneA[i];
+      }
+      let fromB = place(load * THREADS + thread, bAlongK);
+      let toB = fromB.y * (QUADS + 1u) + fromB.x / 4u;
+      let oneB = loadB(bBase, vec2u(n0, k0) + fromB, bAlongK);
+      if (bAlongK) {
+#unroll
+        for (var i = 0u; i < 4; i++) {
+          tileB[toB + i * (QUADS + 1u)][fromB.x % 4u] = oneB[i];
+        }
+      } else {
+        tileB[toB] = oneB;
+      }
+    }
+    workgroupBarrier();
+    for (var kk = 0u; kk < STEP; kk++) {
+      let right0 = tileB[kk * (QUADS + 1u) + x];
+      let right1 = tileB[kk * (QUADS + 1u) + SIDE + x];
+#unroll
+      for (var i = 0u; i < 8; i++) {
+        let left = vec4f(tileA[kk * ROW + (i / 4u) * HALF + y * 4u + i % 4u]);
+        acc[i][0] = fma(left, right0, acc[i][0]);
+        acc[i][1] = fma(left, right1, acc[i][1]);
+      }
+    }
+    workgroupBarrier();
+  }
+
+  // The sums stay in registers as long as every index is a constant: the loop that stores them reads a copy. (A driver
+  // unrolls a loop whose count it knows: this one's is not to be known.)
+  var sums: array<array<vec4f, 2>, 8>;
+#unroll
+  for (var i = 0u; i < 8; i++) {
+    sums[i][0] = acc[i][0];
+    sums[i][1] = acc[i][1];
+  }
+  let rows = min(p.m - m0, TILE);
+  let columns = min(p.n - n0, TILE);
+  for (var v = 0u; v * HALF < rows; v++) {
+    for (var h = 0u; h * HALF < columns; h++) {
+      let row = v * HALF + y * 4u;
+      let column = h * HALF + x * 4u;
+      for (var i = row; i < min(row + 4u, rows); i++) {
+        for (var j = column; j < min(column + 4u, columns); j++) {
+          store(cBase + (m0 + i) * p.cRow + n0 + j, n0 + j, sums[v * 4u + i - row][h][j - column]);
+        }
+      }
+    }
+  }
+}
