@@ -7,51 +7,44 @@ export interface Plan {
   added: { size: number; op: string }[]
 }
 
-/**
- * Gives each planned storage a buffer from its first to its last use: the smallest free one that fits, unless it is more
- * than twice as large. Buffers that earlier recordings left may be of any size, where that makes fewer bytes to be added:
- * a list of smaller storages than theirs needs little or nothing more. Two storages in use at once never share: WebGPU
- * forbids one buffer read and written in a dispatch.
- */
-export function plan(commands: readonly Command[], existing: readonly number[], roundSize: (bytes: number) => number): Plan {
-  const close = lay(commands, existing, roundSize, 2)
-  if (!close.added.length) return close
-  const any = lay(commands, existing, roundSize, Number.POSITIVE_INFINITY)
-  return bytesOf(any) < bytesOf(close) ? any : close
+/** From its first to its last command, both with it. */
+interface Life {
+  first: number
+  last: number
 }
 
-const bytesOf = ({ added }: Plan) => added.reduce((sum, { size }) => sum + size, 0)
-
-/** `slack`: how many times larger than its storage a buffer of earlier recordings may be where none of twice the size is free. */
-function lay(commands: readonly Command[], existing: readonly number[], roundSize: (bytes: number) => number, slack: number): Plan {
-  const last = new Map<Storage, number>()
-  commands.forEach(({ bindings }, i) => {
-    for (const { storage } of bindings) if (!storage.buffer) last.set(storage, i)
-  })
-  const sizes = [...existing]
-  const free = new Set(sizes.keys())
+/**
+ * Gives each planned storage a buffer from its first to its last use: the largest storages choose first, and take the
+ * smallest buffer that is large enough and free all that time. So small ones fill the times that large ones leave, and
+ * a list of smaller storages than an earlier list's needs little or nothing more. Two storages in use at once never
+ * share: WebGPU forbids one buffer read and written in a dispatch.
+ */
+export function plan(commands: readonly Command[], existing: readonly number[], roundSize: (bytes: number) => number): Plan {
+  const lives = lifetimes(commands)
+  const buffers = existing.map((size) => ({ size, taken: [] as Life[] }))
   const places = new Map<Storage, number>()
   const added: Plan['added'] = []
-  commands.forEach(({ bindings }, i) => {
-    for (const { storage } of bindings) {
-      if (storage.buffer || places.has(storage)) continue
+  for (const [storage, life] of [...lives].sort(([a], [b]) => b.size - a.size)) {
+    let place = -1
+    buffers.forEach(({ size, taken }, i) => {
+      if (size < storage.size || (place >= 0 && size >= buffers[place].size)) return
+      if (taken.every(({ first, last }) => last < life.first || life.last < first)) place = i
+    })
+    if (place < 0) {
       const size = roundSize(storage.size)
-      let place = bestFit(sizes, free, size, 2 * size)
-      if (place < 0) place = bestFit(existing, free, size, slack * size)
-      if (place < 0) {
-        place = sizes.push(size) - 1
-        added.push({ size, op: storage.madeBy })
-      }
-      free.delete(place)
-      places.set(storage, place)
+      added.push({ size, op: storage.madeBy })
+      place = buffers.push({ size, taken: [] }) - 1
     }
-    for (const { storage } of bindings) if (last.get(storage) === i) free.add(places.get(storage) as number)
-  })
+    buffers[place].taken.push(life)
+    places.set(storage, place)
+  }
   return { places, added }
 }
 
-function bestFit(sizes: readonly number[], free: ReadonlySet<number>, size: number, most: number): number {
-  let best = -1
-  for (const i of free) if (sizes[i] >= size && sizes[i] <= most && (best < 0 || sizes[i] < sizes[best])) best = i
-  return best
+function lifetimes(commands: readonly Command[]): Map<Storage, Life> {
+  const lives = new Map<Storage, Life>()
+  commands.forEach(({ bindings }, i) => {
+    for (const { storage } of bindings) if (!storage.buffer) lives.set(storage, { first: lives.get(storage)?.first ?? i, last: i })
+  })
+  return lives
 }

@@ -1,8 +1,9 @@
 import type { Recording } from '../gpu'
+import type { EncoderConfig } from '../models/config'
 import type { CallablePeftModel } from '../peft'
 import { type TrainingArguments, trainingArguments } from './arguments'
 import { Engine } from './engine'
-import { hostBatch } from './examples'
+import { type HostBatch, hostBatch } from './examples'
 
 /** What dispatches do, as their ops state it. */
 export interface Work {
@@ -33,15 +34,7 @@ export async function planStep(model: CallablePeftModel, args: TrainingArguments
   const engine = new Engine(model, trainingArguments(args))
   try {
     const optimizer = live() - modelBytes
-    const ids = Array<number>(tokens).fill(base.config.padTokenId + 1)
-    const encoding = { ids, mask: ids.map(() => 1), typeIds: ids.map(() => 0), truncated: false }
-    const batch = hostBatch(
-      Array.from({ length: rows }, () => ({ encoding, label: 0 })),
-      base.config,
-      base.config.padTokenId,
-      tokens,
-    )
-    const kernels = byOp(await engine.program.plan('first', batch))
+    const kernels = byOp(await engine.program.plan('first', evenBatch(base.config, rows, tokens)))
     return {
       ...{ rows, tokens, pipelines: device.kernels.compiled - compiledBefore },
       ...kernels.reduce(sumOf, { dispatches: 0, flops: 0, bytes: 0 }),
@@ -51,6 +44,15 @@ export async function planStep(model: CallablePeftModel, args: TrainingArguments
   } finally {
     engine.dispose()
   }
+}
+
+/** Rows of one length, of one token. */
+export function evenBatch(config: EncoderConfig, rows: number, tokens: number): HostBatch {
+  const { padTokenId } = config
+  const ids = Array<number>(tokens).fill(padTokenId + 1)
+  const encoding = { ids, mask: ids.map(() => 1), typeIds: ids.map(() => 0), truncated: false }
+  const examples = Array.from({ length: rows }, () => ({ encoding, label: 0 }))
+  return hostBatch(examples, config, padTokenId, tokens)
 }
 
 function byOp(lists: Recording[]): StepPlan['kernels'] {

@@ -48,17 +48,19 @@ test('a chain takes two buffers however long it is; a second recording takes tho
   assert.is(plan(commands, [4096, 4096], roundSize).added.length, 0, 'rather a large one that is there than one more')
 })
 
-test('inside a list no storage takes a buffer more than twice as large; what earlier lists left is taken only where it saves bytes', () => {
-  const [a, b, c, d] = [4000, 4000, 1000, 1000].map((size) => new Storage(size, 'x', home))
+test('small storages fill the times that large ones leave; what earlier lists left is taken by the largest that fits it', () => {
+  const [a, b, c, d] = [1000, 1000, 4000, 4000].map((size) => new Storage(size, 'x', home))
   const commands = [command(a, b), command(c, d)]
   assert.equal(
     plan(commands, [], roundSize).added.map((x) => x.size),
-    [4096, 4096, 1024, 1024],
+    [4096, 4096],
   )
-  // With the 4096 given to a small one, the large one that comes next would need another.
+  // With the 4096 given to the small one, which comes first, the large one would need another.
   const [small, large] = [new Storage(1000, 'x', home), new Storage(4000, 'x', home)]
+  const { places, added } = plan([command(small), command(small, large)], [4096], roundSize)
+  assert.equal([places.get(large), places.get(small)], [0, 1])
   assert.equal(
-    plan([command(small), command(small, large)], [4096], roundSize).added.map((x) => x.size),
+    added.map((x) => x.size),
     [1024],
   )
 })
