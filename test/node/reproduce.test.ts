@@ -106,6 +106,20 @@ test('reproduce: Ctrl-C finishes the step and saves; the same command goes on', 
     assert.is(readJson(cwd, runs[4], 'result.json').steps, 180)
   }))
 
+test('reproduce: a learning rate that makes numbers overflow is a trial that failed, not the end', () =>
+  inFolder(async (cwd) => {
+    const search = { low: 1e-5, high: 1e35, trials: 2 }
+    write(cwd, { ...recipe, search, seeds: 1 })
+    const { code, err } = await condlora([...args, '--methods', 'lora'], { cwd })
+    assert.is(code, 0, err)
+    assert.match(err, /step \d+: loss .* are not finite in float32/)
+    const trials = [1, 2].map((n) => readJson(cwd, `out/words/lora/trial-${n}/result.json`))
+    const rates = trials.map(({ settings: made }) => made.learningRate as number)
+    const failed = trials.findIndex(({ validation }) => validation === null)
+    assert.ok(rates[failed] > 1e3, `${rates}`)
+    assert.is(readJson(cwd, 'out/words/lora/seed-1/result.json').settings.learningRate, rates[1 - failed])
+  }))
+
 test('reproduce --plan: runs, steps and a forecast, without a trace; counts alone where the data are not here', () =>
   inFolder(async (cwd) => {
     write(cwd, recipe)
