@@ -108,7 +108,7 @@ test('reproduce: Ctrl-C finishes the step and saves; the same command goes on', 
 
 test('reproduce: a learning rate that makes numbers overflow is a trial that failed, not the end', () =>
   inFolder(async (cwd) => {
-    const search = { low: 1e-5, high: 1e35, trials: 2 }
+    const search = { low: 1e-10, high: 1e92, trials: 2 }
     write(cwd, { ...recipe, search, seeds: 1 })
     const { code, err } = await condlora([...args, '--methods', 'lora'], { cwd })
     assert.is(code, 0, err)
@@ -126,7 +126,7 @@ test('reproduce --plan: runs, steps and a forecast, without a trace; counts alon
     const planned = await condlora([...args, '--plan', '--json'], { cwd })
     assert.is(planned.code, 0, planned.err)
     const { runs: count, plan } = JSON.parse(planned.out)
-    assert.is(count, 14)
+    assert.is(count, 10)
     // 22 rows to train on, 2 to validate on.
     const lines = plan.map(({ seconds, learningRates, ...rest }: { seconds: number; learningRates: number[] }) => {
       assert.ok(seconds > 0)
@@ -137,7 +137,6 @@ test('reproduce --plan: runs, steps and a forecast, without a trace; counts alon
       { ...common, method: 'head', trials: 2, rowsTrained: 176, rowsEvaluated: 16, rates: 2 },
       { ...common, method: 'lora', trials: 2, rowsTrained: 176, rowsEvaluated: 16, rates: 2 },
       { ...common, method: 'condlora', trials: 0, rowsTrained: 88, rowsEvaluated: 8, rates: 1 },
-      { ...common, method: 'full', trials: 2, rowsTrained: 176, rowsEvaluated: 16, rates: 2 },
     ])
     assert.not.ok(existsSync(join(cwd, 'out')))
 
@@ -178,7 +177,7 @@ test('reproduce: what is wrong in a recipe or a flag is told in one line', () =>
       [['reproduce'], /wanted a task \(mnli, .*\) or --recipe FILE/],
       [['reproduce', 'sst3'], /there is no recipe sst3; wanted some of mnli, /],
       [['reproduce', 'rte', 'rte'], /the task rte is given twice/],
-      [[...args, '--methods', 'lora,ia3'], /--methods: wanted some of head, lora, condlora, full, got ia3/],
+      [[...args, '--methods', 'lora,ia3'], /--methods: wanted some of head, lora, condlora, got ia3/],
       [[...args, '--methods', 'head', '--trials', '0'], /--trials 0: the recipe words has no learning rate for head only/],
       [[...args, '--quiet'], /words: there are no rows to test on/],
     ]
@@ -227,7 +226,11 @@ test('the plan: a search where no learning rate is known, the same steps and row
   const seed = runs.filter(({ method }) => method === 'condlora').at(-1) as (typeof runs)[number]
   const common = { model: 'm', perDeviceTrainBatchSize: 16, numTrainEpochs: 10, evalStrategy: 'epoch', split: 'paper' }
   const chosen = { metricForBestModel: 'evalAccuracy', greaterIsBetter: true, learningRate: 0.001 }
-  assert.equal(runSettings(trial, 0.001), { ...common, ...chosen, method: 'head', seed: 42 }, 'a trial is judged by how it ends')
+  assert.equal(
+    runSettings(trial, 0.001),
+    { ...common, ...chosen, method: 'head', seed: 42, allowZeroGrad: true },
+    'a trial is judged by how it ends',
+  )
   assert.equal(runSettings(seed, 0.001), {
     ...{ ...common, ...chosen, method: 'condlora', seed: 3, rank: 4, dropout: 0.1, conversion: 'code' },
     ...{ earlyStoppingPatience: 3, loadBestModelAtEnd: true },

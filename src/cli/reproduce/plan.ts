@@ -80,7 +80,8 @@ export function runSettings({ recipe, method, kind, number }: PlannedRun, learni
   const patience = earlyStoppingPatience === undefined ? {} : { earlyStoppingPatience }
   return {
     ...rest,
-    ...(kind === 'seed' ? { ...patience, loadBestModelAtEnd } : {}),
+    // Too high a learning rate may also leave nothing but zeros.
+    ...(kind === 'seed' ? { ...patience, loadBestModelAtEnd } : { allowZeroGrad: true }),
     split: 'paper',
     metricForBestModel: metricKey(recipe),
     greaterIsBetter: true,
