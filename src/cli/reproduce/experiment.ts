@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { AutoTokenizer, type Tokenizer } from '../../data'
-import { NotFiniteError } from '../../train/health'
+import { StepError } from '../../train/health'
 import type { TaskData } from '../data'
 import { UsageError } from '../failure'
 import { duration } from '../progress'
@@ -110,7 +110,7 @@ export class Experiment {
       return result
     } catch (thrown) {
       // Too high a learning rate is what a search is there to find out.
-      if (!(thrown instanceof NotFiniteError) || kind !== 'trial') throw thrown
+      if (!(thrown instanceof StepError) || kind !== 'trial') throw thrown
       say(thrown.message)
       const result = { settings, validation: null, steps: 0, seconds: seconds(), samplesPerSecond: null, parameters: null, device: null }
       await writeResult(run, result)

@@ -80,8 +80,7 @@ export function runSettings({ recipe, method, kind, number }: PlannedRun, learni
   const patience = earlyStoppingPatience === undefined ? {} : { earlyStoppingPatience }
   return {
     ...rest,
-    // Too high a learning rate may also leave nothing but zeros.
-    ...(kind === 'seed' ? { ...patience, loadBestModelAtEnd } : { allowZeroGrad: true }),
+    ...(kind === 'seed' ? { ...patience, loadBestModelAtEnd } : {}),
     split: 'paper',
     metricForBestModel: metricKey(recipe),
     greaterIsBetter: true,
