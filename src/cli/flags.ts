@@ -40,7 +40,7 @@ export const dataFlags = {
 }
 
 export const methodFlags = {
-  method: make(oneOf(['condlora', 'lora', 'head', 'full']), 'what is trained: an adapter, the head alone, all weights (default: condlora)'),
+  method: make(oneOf(['condlora', 'lora', 'head']), 'what is trained (default: condlora)'),
   rank: make(positive, 'rank of the adapter (default: 8)', '-r'),
   alpha: make(aboveZero, 'the adapter is scaled by alpha / rank (default: 8)'),
   dropout: make(rate, "dropout on the adapter's input (default: 0)"),

@@ -168,9 +168,7 @@ function addReproduce(program: Command): void {
     command.addOption(new Option(flags, help).argParser(reader(kind)).helpGroup(heading))
   command
     .addOption(new Option('--recipe <file>', 'a task of your own, as JSON like those in dist/cli/recipes').helpGroup(heading))
-    .addOption(
-      new Option('--methods <a,b,…>', 'some of head, lora, condlora, full (default: all)').argParser(reader(names)).helpGroup(heading),
-    )
+    .addOption(new Option('--methods <a,b,…>', 'some of head, lora, condlora (default: all)').argParser(reader(names)).helpGroup(heading))
   number('--seeds <n>', "runs of each method (default: the recipe's)", positive)
   number('--trials <n>', "learning rates to try for every method; 0: the recipe's own (default: a search where it has none)", natural)
   command

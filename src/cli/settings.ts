@@ -71,7 +71,7 @@ const forAdapters = Object.keys(methodFlags).filter((key) => key !== 'method') a
 
 /** Settings without those that say nothing with the method. */
 export function forMethod(s: Settings, method: NonNullable<Settings['method']>): Settings {
-  const gone: readonly string[] = method === 'head' || method === 'full' ? forAdapters : method === 'condlora' ? [] : forCondlora
+  const gone: readonly string[] = method === 'head' ? forAdapters : method === 'condlora' ? [] : forCondlora
   return { ...Object.fromEntries(Object.entries(s).filter(([key]) => !gone.includes(key))), method }
 }
 
@@ -86,7 +86,7 @@ export function checkCombinations(s: Settings, where = (key: string) => kebab(ke
   }
   const given = <K extends keyof Settings>(keys: readonly K[]) => keys.find((key) => s[key] !== undefined)
   const [own, any] = [given(forCondlora), given(forAdapters)]
-  if (any && (method === 'head' || method === 'full')) bad(any, `says nothing with the method ${method}, which has no adapter`)
+  if (any && method === 'head') bad(any, 'says nothing with the method head, which has no adapter')
   if (own && method !== 'condlora') bad(own, `is an option of the method condlora, not of ${method}`)
   if (s.data !== undefined && (s.train !== undefined || s.validation !== undefined))
     bad('data', `is a folder that holds both; give either it or ${where('train')} and ${where('validation')}`)
@@ -143,12 +143,12 @@ export function checkValidation(s: Settings, hasValidation: boolean): void {
     throw new UsageError(`${kebab(key ?? 'evalStrategy')} wants data to evaluate on: give --validation FILE`)
 }
 
-export const peftTypes = { condlora: 'CONDLORA', lora: 'LORA', head: 'HEAD', full: 'FULL' } as const
+export const peftTypes = { condlora: 'CONDLORA', lora: 'LORA', head: 'HEAD' } as const
 
 /** The adapter that the settings describe. */
 export function peftSettings(s: Settings): PeftConfig {
   const { method = 'condlora', targetModules } = s
-  if (method === 'head' || method === 'full') return { peftType: peftTypes[method], baseModelNameOrPath: s.model }
+  if (method === 'head') return { peftType: 'HEAD', baseModelNameOrPath: s.model }
   const config: Partial<PeftConfig> = {
     r: s.rank,
     loraAlpha: s.alpha,

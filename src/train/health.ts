@@ -1,9 +1,9 @@
 import type { Tensor } from '../graph'
 import type { CallablePeftModel } from '../peft'
 
-/** A step whose loss or gradient is not finite: the learning rate is too high, or the device computes wrongly. */
-export class NotFiniteError extends Error {
-  override name = 'NotFiniteError'
+/** A step that leads nowhere, not finite or without a gradient: the learning rate is too high, or the device computes wrongly. */
+export class StepError extends Error {
+  override name = 'StepError'
 }
 
 const isBad = (v: number) => !Number.isFinite(v)

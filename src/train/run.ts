@@ -4,7 +4,7 @@ import type { ResolvedArguments } from './arguments'
 import type { Snapshot } from './checkpoint'
 import type { Engine } from './engine'
 import type { Gate } from './gate'
-import { describeBadStep, NotFiniteError, zeroGradients } from './health'
+import { describeBadStep, StepError, zeroGradients } from './health'
 import type { Metrics } from './metrics'
 import { Pace } from './pace'
 import type { TrainingPlan } from './plan'
@@ -151,7 +151,7 @@ export class Run {
     await engine.program.step(await plan.batches(number - 1, engine.model, padTokenId), 0, number)
     const { lossSum } = await engine.program.readLosses()
     const { gradNorm, tensor } = await describeBadStep(engine.model)
-    return new NotFiniteError(
+    return new StepError(
       `train: step ${number}: loss ${lossSum} and gradient norm ${gradNorm} are not finite in float32; first bad tensor: ${tensor}. ` +
         `The step changed nothing. ${lastGood(progress)}. Try a smaller learningRate than ${args.learningRate}`,
     )
@@ -164,7 +164,7 @@ export class Run {
     if (!zero.length) return
     const text = `train: step ${this.#state.globalStep}: wanted a gradient in every trained tensor, got exactly zero in all of ${zero.join(', ')}`
     if (!args.allowZeroGrad)
-      throw new Error(
+      throw new StepError(
         `${text}: nothing trains them. Leave them out (targetModules), or the device computes wrongly; allowZeroGrad: true goes on all the same`,
       )
     notice(text)

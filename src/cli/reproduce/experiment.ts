@@ -1,11 +1,12 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { AutoTokenizer, type Tokenizer } from '../../data'
-import { NotFiniteError } from '../../train/health'
+import { StepError } from '../../train/health'
 import type { TaskData } from '../data'
 import { UsageError } from '../failure'
 import { duration } from '../progress'
 import { RunFolder } from '../run_folder'
+import { once } from '../say'
 import { checkValidation } from '../settings'
 import { trainRun, withClasses } from '../train_run'
 import { Clock } from './clock'
@@ -37,10 +38,13 @@ export interface ExperimentOptions {
 export class Experiment {
   readonly #clock = new Clock()
   readonly #tokenizers = new Map<string, Tokenizer>()
-  readonly #said = new Set<string>()
+  /** For what every run of a method says again. */
+  readonly #once: (line: string) => void
   #done = 0
 
-  constructor(private readonly options: ExperimentOptions) {}
+  constructor(private readonly options: ExperimentOptions) {
+    this.#once = once(options.say)
+  }
 
   /** All runs of a task. @throws Interrupted by the signal; the same call goes on then */
   async task(recipe: Recipe): Promise<MethodRuns[]> {
@@ -90,7 +94,7 @@ export class Experiment {
     if (!data.test) throw new UsageError(`${recipe.name}: there are no rows to test on: name them by settings.validation or --data`)
     try {
       const { outcome } = await trainRun({
-        ...{ data, run, quiet, say: (line) => this.#once(line) },
+        ...{ data, run, quiet, say: this.#once },
         settings: withClasses(settings, data),
         test: kind === 'seed' ? data.test : undefined,
         tokenizer: await this.#tokenizer(settings.model as string),
@@ -106,18 +110,12 @@ export class Experiment {
       return result
     } catch (thrown) {
       // Too high a learning rate is what a search is there to find out.
-      if (!(thrown instanceof NotFiniteError) || kind !== 'trial') throw thrown
+      if (!(thrown instanceof StepError) || kind !== 'trial') throw thrown
       say(thrown.message)
       const result = { settings, validation: null, steps: 0, seconds: seconds(), samplesPerSecond: null, parameters: null, device: null }
       await writeResult(run, result)
       return result
     }
-  }
-
-  /** What every run of a method says again is told once. */
-  #once(line: string): void {
-    if (!this.#said.has(line)) this.options.say(line)
-    this.#said.add(line)
   }
 
   async #tokenizer(model: string): Promise<Tokenizer> {

@@ -3,7 +3,7 @@ import { readTrainingData, type TaskData } from '../data'
 import { UsageError } from '../failure'
 import { type Common, deviceFlags, type Settings } from '../flags'
 import { onInterrupt } from '../interrupt'
-import { print, speaker } from '../say'
+import { once, print, speaker } from '../say'
 import { merged, pick } from '../settings'
 import { version } from '../version'
 import { Experiment } from './experiment'
@@ -36,7 +36,7 @@ export async function reproduce(tasks: string[], options: ReproduceOptions): Pro
   const data = readOnce(say)
   const runs: PlannedRun[] = []
   for (const recipe of recipes) runs.push(...planRuns(recipe, recipe.rows ?? rowsOf(await data(recipe)), { ...options, methods }))
-  if (options.plan) return forecastPlan(runs, data, options, say)
+  if (options.plan) return forecastPlan(runs, data, options, once(say))
   say(planText(runs, folder))
   const interrupt = onInterrupt(
     'condlora: finishing this step and saving; Ctrl-C again stops at once',
@@ -62,17 +62,17 @@ function methodsOf(given: string[] = methodNames): MethodName[] {
 function readOnce(say: (line: string) => void): (recipe: Recipe) => Promise<TaskData> {
   let last: { recipe: Recipe; data: Promise<TaskData> } | undefined
   return (recipe) => {
-    if (last?.recipe !== recipe) {
-      const data = readTrainingData({ ...recipe.settings, split: 'paper' }, say)
-      last = { recipe, data }
-    }
-    return last.data.then((found) => {
-      const rows = rowsOf(found)
-      if (recipe.rows !== undefined && recipe.rows !== rows)
-        say(`condlora: ${recipe.name}: the recipe is for ${recipe.rows} labelled rows, the data has ${rows}`)
-      return found
-    })
+    if (last?.recipe !== recipe) last = { recipe, data: read(recipe, say) }
+    return last.data
   }
+}
+
+async function read(recipe: Recipe, say: (line: string) => void): Promise<TaskData> {
+  const data = await readTrainingData({ ...recipe.settings, split: 'paper' }, say)
+  const rows = rowsOf(data)
+  if (recipe.rows !== undefined && recipe.rows !== rows)
+    say(`condlora: ${recipe.name}: the recipe is for ${recipe.rows} labelled rows, the data has ${rows}`)
+  return data
 }
 
 const rowsOf = ({ train, validation }: TaskData) =>

@@ -8,7 +8,6 @@ export const methodTitles: Record<MethodName, string> = {
   head: 'head only',
   lora: 'LoRA',
   condlora: 'CondLoRA',
-  full: 'full fine-tuning',
 }
 
 export const methodNames = Object.keys(methodTitles) as MethodName[]

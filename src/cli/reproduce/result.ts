@@ -9,7 +9,7 @@ const numbers = v.record(v.string(), v.nullable(v.number()))
 const schema = v.object({
   /** What it was made with. */
   settings: v.record(v.string(), v.unknown()),
-  /** On the validation rows. null: the run did not stay finite. */
+  /** On the validation rows. null: the run could not go on. */
   validation: v.nullable(numbers),
   /** Of a seed. */
   test: v.optional(numbers),

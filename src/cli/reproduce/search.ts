@@ -18,7 +18,7 @@ export function logUniform(trials: number, low: number, high: number, seed = sea
 /** What a trial came to on the validation rows. */
 export interface Trial {
   learningRate: number
-  /** null: the run did not stay finite, or the metric is not defined. */
+  /** null: the run could not go on, or the metric is not defined. */
   metric: number | null
   loss: number | null
 }
