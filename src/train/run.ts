@@ -4,7 +4,7 @@ import type { ResolvedArguments } from './arguments'
 import type { Snapshot } from './checkpoint'
 import type { Engine } from './engine'
 import type { Gate } from './gate'
-import { describeBadStep, StepError, zeroGradients } from './health'
+import { StepError, zeroGradients } from './health'
 import type { Metrics } from './metrics'
 import { Pace } from './pace'
 import type { TrainingPlan } from './plan'
@@ -150,6 +150,7 @@ export class Run {
     engine.program.setLossSum(0)
     await engine.program.step(await plan.batches(number - 1, engine.model, padTokenId), 0, number)
     const { lossSum } = await engine.program.readLosses()
+    const { describeBadStep } = await import('./bad_step')
     const { gradNorm, tensor } = await describeBadStep(engine.model)
     return new StepError(
       `train: step ${number}: loss ${lossSum} and gradient norm ${gradNorm} are not finite in float32; first bad tensor: ${tensor}. ` +
