@@ -1,10 +1,9 @@
 import { type Files, type NamedTensor, openCheckpoint, readJson, readTensor, validate, writeSafetensors } from '../io'
-import type { ParameterSpec } from '../nn/parameters'
 import type { Adapter } from './adapter'
 import { targeting } from './config'
 import { configFromJson, configToJson } from './config_json'
-import { lora, nameA, nameB } from './lora'
-import type { LowRankFactors } from './method'
+import { loraSchema, nameA, nameB } from './lora'
+import type { LowRankFactors, Start } from './method'
 import type { PeftConfig, ResolvedPeftConfig } from './methods'
 import { savedModules } from './targets'
 
@@ -58,7 +57,7 @@ function loraConfig(config: ResolvedPeftConfig, factors: LowRankFactors[]): Reso
     Object.fromEntries(all.filter((each) => each[key] !== usual).map((each) => [each.path, each[key]]))
   const known = Object.entries(config).filter(([key]) => key in targeting || key === 'loraDropout')
   const full = validate(
-    lora.schema,
+    loraSchema,
     { ...Object.fromEntries(known), r, loraAlpha: alpha, rankPattern: others('r', r), alphaPattern: others('alpha', alpha) },
     'as lora',
   )
@@ -74,7 +73,7 @@ export async function readAdapterConfig(files: Files, changes: Partial<PeftConfi
  * Takes the start values of `specs` from an adapter folder.
  * @throws Error on a missing tensor, a wrong shape, or one that nobody asked for
  */
-export async function readAdapterTensors(files: Files, specs: ParameterSpec[]): Promise<ParameterSpec[]> {
+export async function readAdapterTensors(files: Files, specs: Start[]): Promise<Start[]> {
   const stored = await openCheckpoint(files, weights)
   const where = `${files.name}/${weights}.safetensors`
   const wanted = new Set(specs.map((s) => keyOf(s.name)))
