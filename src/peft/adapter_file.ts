@@ -1,5 +1,6 @@
 import { type Files, type NamedTensor, openCheckpoint, readJson, readTensor, validate, writeSafetensors } from '../io'
 import type { Adapter } from './adapter'
+import { authorsTensors, authorsType, fromAuthors } from './authors'
 import { targeting } from './config'
 import { configFromJson, configToJson } from './config_json'
 import { loraSchema, nameA, nameB } from './lora'
@@ -66,7 +67,9 @@ function loraConfig(config: ResolvedPeftConfig, factors: LowRankFactors[]): Reso
 
 /** Reads adapter_config.json of an adapter folder; `changes` win. */
 export async function readAdapterConfig(files: Files, changes: Partial<PeftConfig>): Promise<ResolvedPeftConfig> {
-  return configFromJson(await readJson(files, 'adapter_config.json'), `${files.name}/adapter_config.json`, changes)
+  const file = `${files.name}/adapter_config.json`
+  const json = await readJson(files, 'adapter_config.json')
+  return configFromJson(json.peft_type === authorsType ? fromAuthors(json, file) : json, file, changes)
 }
 
 /**
@@ -74,9 +77,10 @@ export async function readAdapterConfig(files: Files, changes: Partial<PeftConfi
  * @throws Error on a missing tensor, a wrong shape, or one that nobody asked for
  */
 export async function readAdapterTensors(files: Files, specs: Start[]): Promise<Start[]> {
-  const stored = await openCheckpoint(files, weights)
+  const names = specs.map(({ name }) => keyOf(name))
+  const stored = authorsTensors(await openCheckpoint(files, weights), names)
   const where = `${files.name}/${weights}.safetensors`
-  const wanted = new Set(specs.map((s) => keyOf(s.name)))
+  const wanted = new Set(names)
   // With bias "all" PEFT writes the head's biases three times.
   const again = /\.(original_module|modules_to_save)\./
   const surplus = [...stored.keys()].filter((name) => !wanted.has(name) && !again.test(name))

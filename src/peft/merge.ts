@@ -1,7 +1,7 @@
 import { noGrad, type Tensor } from '../graph'
 import { linearsOf } from '../models/modules'
 import type { ModelForSequenceClassification } from '../models/sequence_classification'
-import { digestOf } from '../models/weights'
+import { renewDigests } from '../models/weights'
 import { sumRows } from '../ops/sum_rows'
 import type { Adapter } from './adapter'
 
@@ -29,5 +29,5 @@ export function mergedWeights(
 /** Writes what stands in for a model's tensors into those themselves. */
 export async function writeInto(base: ModelForSequenceClassification, replaced: ReadonlyMap<Tensor, Tensor>): Promise<void> {
   for (const [own, other] of replaced) own.write(await other.data())
-  base.digest = await digestOf(base)
+  await renewDigests(base)
 }
