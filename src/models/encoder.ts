@@ -68,9 +68,10 @@ export class Encoder {
   }
 
   /** Hidden states [batch, length, hidden]; with `all`, also those before the first and after each layer. */
-  forward({ inputIds, positionIds, tokenTypeIds, attentionMask }: ModelInputs, pass: Pass, all?: Tensor[]): Tensor {
-    const look = (table: Tensor, ids: Tensor) => embedding(pass.of(table), ids)
-    const sum = add(add(look(this.word, inputIds), look(this.type, tokenTypeIds)), look(this.position, positionIds))
+  forward({ inputIds, positionIds, tokenTypeIds, attentionMask, runs }: ModelInputs, pass: Pass, all?: Tensor[]): Tensor {
+    const word = embedding(pass.of(this.word), inputIds, runs?.inputIds)
+    const type = embedding(pass.of(this.type), tokenTypeIds, runs?.tokenTypeIds)
+    const sum = add(add(word, type), embedding(pass.of(this.position), positionIds, runs?.positionIds))
     let x = pass.dropout(this.norm.forward(sum, pass), this.config.hiddenDropoutProb)
     all?.push(x)
     for (const layer of this.layers) {

@@ -1,5 +1,6 @@
 import { complain, type Device } from '../gpu'
 import { Tensor } from '../graph'
+import { type TokenRuns, tokenRuns } from '../ops/embedding'
 import { type EncoderConfig, firstPosition, maxTokens } from './config'
 
 /** Rows of token ids as users give them: nested arrays of one length, or flat with `batch` rows. */
@@ -19,7 +20,13 @@ export interface ModelInputs {
   positionIds: Tensor
   tokenTypeIds: Tensor
   attentionMask: Tensor
+  /** Where each id stands: for tables that are trained. */
+  runs?: Record<Looked, TokenRuns>
 }
+
+/** The ids that tables are looked up by. */
+type Looked = (typeof looked)[number]
+const looked = ['inputIds', 'positionIds', 'tokenTypeIds'] as const
 
 /** Checked integers of a batch, ready for upload. */
 export interface HostInputs {
@@ -65,10 +72,13 @@ function positions(ids: Int32Array, length: number, config: EncoderConfig): Int3
   })
 }
 
-/** Pinned tensors for batches of this shape. */
-export function inputTensors(device: Device, batch: number, length: number): ModelInputs {
-  const make = () => Tensor.from(device, new Int32Array(batch * length), [batch, length], 'i32')
-  return { inputIds: make(), positionIds: make(), tokenTypeIds: make(), attentionMask: make() }
+/** Pinned tensors for batches of this shape; with `runs`, also what the gradient of a trained table needs. */
+export function inputTensors(device: Device, batch: number, length: number, { runs = false } = {}): ModelInputs {
+  const n = batch * length
+  const make = (shape = [batch, length]) => Tensor.from(device, new Int32Array(shape[0] * shape[1]), shape, 'i32')
+  const inputs: ModelInputs = { inputIds: make(), positionIds: make(), tokenTypeIds: make(), attentionMask: make() }
+  const run = () => ({ runs: make([n, 3]), order: make([n, 1]) })
+  return runs ? { ...inputs, runs: { inputIds: run(), positionIds: run(), tokenTypeIds: run() } } : inputs
 }
 
 export function writeInputs(to: ModelInputs, from: HostInputs): void {
@@ -76,6 +86,11 @@ export function writeInputs(to: ModelInputs, from: HostInputs): void {
   to.positionIds.write(from.positionIds)
   to.tokenTypeIds.write(from.tokenTypeIds)
   to.attentionMask.write(from.attentionMask)
+  for (const key of to.runs ? looked : []) {
+    const { runs, order } = tokenRuns(from[key])
+    to.runs?.[key].runs.write(runs)
+    to.runs?.[key].order.write(order)
+  }
 }
 
 function flatten(name: string, rows: number[][] | Int32Array, batch?: number): { values: Int32Array; batch: number; length: number } {

@@ -120,6 +120,8 @@ export class ModelForSequenceClassification implements SequenceClassifier {
   readonly head: ClassificationHead
   /** Checksum of all weights as they were loaded; empty where none were. */
   digest = ''
+  /** The same of the encoder alone, which does not hang on the head that was drawn. */
+  encoderDigest = ''
 
   constructor(
     readonly device: Device,

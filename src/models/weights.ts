@@ -81,6 +81,7 @@ export async function loadWeights(model: ModelForSequenceClassification, plan: W
     tensor.write(values)
   }
   for (const [name, tensor] of tensors) await load(tensor, plan.found.get(`${prefix}.${name}`) as TensorEntry, write, chunk)
+  model.encoderDigest = digest.hex
   let stream = 0
   for (const [name, tensor] of model.head.tensors) {
     stream++ // a tensor's numbers do not depend on which others are drawn
@@ -93,11 +94,13 @@ export async function loadWeights(model: ModelForSequenceClassification, plan: W
   await model.device.sync()
 }
 
-/** The digest of a model's weights as they are now. */
-export async function digestOf({ encoder, head }: ModelForSequenceClassification): Promise<string> {
+/** Sets a model's digests to what its weights are now. */
+export async function renewDigests(model: ModelForSequenceClassification): Promise<void> {
   const digest = new Digest()
-  for (const tensor of [...encoder.tensors.values(), ...head.tensors.values()]) digest.add(await tensor.data())
-  return digest.hex
+  for (const tensor of model.encoder.tensors.values()) digest.add(await tensor.data())
+  model.encoderDigest = digest.hex
+  for (const tensor of model.head.tensors.values()) digest.add(await tensor.data())
+  model.digest = digest.hex
 }
 
 type Write = (tensor: Tensor, values: Float32Array) => void

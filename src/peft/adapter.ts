@@ -4,9 +4,9 @@ import type { EncoderConfig } from '../models/config'
 import { metaModel } from '../models/meta'
 import type { ModelForSequenceClassification } from '../models/sequence_classification'
 import { FlatParameters, type ParameterSpec } from '../nn/parameters'
-import type { Method, Prepared } from './method'
+import type { Method, Prepared, Start } from './method'
 import { kindOf, type PeftConfig, peftConfig, type ResolvedPeftConfig } from './methods'
-import { type WholeTensor, wholeSpec, wholeSpecs, wholeTensors } from './whole'
+import { type WholeTensor, wholeStart, wholeTensors } from './whole'
 
 /** Numbers that are trained, and all numbers of base and adapter. */
 export interface ParameterCounts {
@@ -31,16 +31,26 @@ export class Adapter {
   /** Trained tensors by name: those of the method, then those of the base. */
   readonly parameters: FlatParameters
   readonly counts: ParameterCounts
-  /** What is trained in place of the base's tensors. */
-  readonly replaced: ReadonlyMap<Tensor, Tensor>
+  /** What stands in for the base's tensors. */
+  readonly replaced = new Map<Tensor, Tensor>()
 
-  constructor(base: ModelForSequenceClassification, layout: Layout, specs: ParameterSpec[]) {
+  private constructor(base: ModelForSequenceClassification, layout: Layout, specs: ParameterSpec[]) {
     this.config = layout.config
     this.method = layout.method
     this.parameters = new FlatParameters(base.device, specs)
     this.counts = count(base, layout)
-    const whole = layout.whole.map(({ name, tensor }): [Tensor, Tensor] => [tensor, this.parameters.get(name)])
-    this.replaced = new Map([...(layout.method.replaced ?? []), ...whole])
+    for (const { name, tensor } of layout.whole) this.replaced.set(tensor, this.parameters.get(name))
+  }
+
+  static async create(base: ModelForSequenceClassification, layout: Layout, starts: Start[]): Promise<Adapter> {
+    const specs = starts.map(async (start): Promise<ParameterSpec> => {
+      const values = await start.init()
+      return { ...start, init: () => values }
+    })
+    const adapter = new Adapter(base, layout, await Promise.all(specs))
+    await layout.method.ready?.(adapter.parameters)
+    for (const [own, other] of layout.method.replaced ?? []) adapter.replaced.set(own, other)
+    return adapter
   }
 
   prepare(): Prepared {
@@ -55,16 +65,17 @@ export class Adapter {
 /** An adapter to be trained, with start values from `seed`. */
 export async function newAdapter(base: ModelForSequenceClassification, config: PeftConfig, seed = 42): Promise<Adapter> {
   const layout = await layOut(base, await peftConfig(config), seed)
-  return new Adapter(base, layout, [...layout.method.parameters, ...(await wholeSpecs(layout.whole, layout.lrScale))])
+  return Adapter.create(base, layout, startsOf(layout))
 }
 
 /** The adapter of a folder, with `changes` to its configuration. */
 export async function openAdapter(base: ModelForSequenceClassification, files: Files, changes: Partial<PeftConfig> = {}): Promise<Adapter> {
   const { readAdapterConfig, readAdapterTensors } = await import('./adapter_file')
   const layout = await layOut(base, await readAdapterConfig(files, changes), 0)
-  const wanted = [...layout.method.parameters, ...layout.whole.map((each) => wholeSpec(each, layout.lrScale))]
-  return new Adapter(base, layout, await readAdapterTensors(files, wanted))
+  return Adapter.create(base, layout, await readAdapterTensors(files, startsOf(layout)))
 }
+
+const startsOf = ({ method, whole, lrScale }: Layout): Start[] => [...method.parameters, ...whole.map((each) => wholeStart(each, lrScale))]
 
 /** Trained and all parameters of a method on a model, from the two configurations alone: no weights, no GPU. */
 export async function trainableParameters(model: EncoderConfig, config: PeftConfig): Promise<ParameterCounts> {

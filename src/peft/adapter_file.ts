@@ -1,10 +1,10 @@
 import { type Files, type NamedTensor, openCheckpoint, readJson, readTensor, validate, writeSafetensors } from '../io'
-import type { ParameterSpec } from '../nn/parameters'
 import type { Adapter } from './adapter'
+import { authorsTensors, authorsType, fromAuthors } from './authors'
 import { targeting } from './config'
 import { configFromJson, configToJson } from './config_json'
-import { lora, nameA, nameB } from './lora'
-import type { LowRankFactors } from './method'
+import { loraSchema, nameA, nameB } from './lora'
+import type { LowRankFactors, Start } from './method'
 import type { PeftConfig, ResolvedPeftConfig } from './methods'
 import { savedModules } from './targets'
 
@@ -58,7 +58,7 @@ function loraConfig(config: ResolvedPeftConfig, factors: LowRankFactors[]): Reso
     Object.fromEntries(all.filter((each) => each[key] !== usual).map((each) => [each.path, each[key]]))
   const known = Object.entries(config).filter(([key]) => key in targeting || key === 'loraDropout')
   const full = validate(
-    lora.schema,
+    loraSchema,
     { ...Object.fromEntries(known), r, loraAlpha: alpha, rankPattern: others('r', r), alphaPattern: others('alpha', alpha) },
     'as lora',
   )
@@ -67,17 +67,20 @@ function loraConfig(config: ResolvedPeftConfig, factors: LowRankFactors[]): Reso
 
 /** Reads adapter_config.json of an adapter folder; `changes` win. */
 export async function readAdapterConfig(files: Files, changes: Partial<PeftConfig>): Promise<ResolvedPeftConfig> {
-  return configFromJson(await readJson(files, 'adapter_config.json'), `${files.name}/adapter_config.json`, changes)
+  const file = `${files.name}/adapter_config.json`
+  const json = await readJson(files, 'adapter_config.json')
+  return configFromJson(json.peft_type === authorsType ? fromAuthors(json, file) : json, file, changes)
 }
 
 /**
  * Takes the start values of `specs` from an adapter folder.
  * @throws Error on a missing tensor, a wrong shape, or one that nobody asked for
  */
-export async function readAdapterTensors(files: Files, specs: ParameterSpec[]): Promise<ParameterSpec[]> {
-  const stored = await openCheckpoint(files, weights)
+export async function readAdapterTensors(files: Files, specs: Start[]): Promise<Start[]> {
+  const names = specs.map(({ name }) => keyOf(name))
+  const stored = authorsTensors(await openCheckpoint(files, weights), names)
   const where = `${files.name}/${weights}.safetensors`
-  const wanted = new Set(specs.map((s) => keyOf(s.name)))
+  const wanted = new Set(names)
   // With bias "all" PEFT writes the head's biases three times.
   const again = /\.(original_module|modules_to_save)\./
   const surplus = [...stored.keys()].filter((name) => !wanted.has(name) && !again.test(name))

@@ -21,6 +21,8 @@ const schema = v.strictObject({
   conversion: v.optional(v.picklist(['code', 'rectangular']), 'code'),
   /** Where loraDropout acts: before the adapter alone, or before the frozen product too (the authors' program). */
   dropoutPlacement: v.optional(v.picklist(['adapter', 'input']), 'adapter'),
+  /** Digest of the encoder whose weights A and B are computed from; written by itself. null: any will do. */
+  baseDigest: v.optional(v.nullable(v.string()), null),
 })
 
 type CondLoraConfig = v.InferOutput<typeof schema>
@@ -28,7 +30,16 @@ type CondLoraConfig = v.InferOutput<typeof schema>
 export const condlora: Kind<typeof schema> = {
   schema,
   written: async () => ({ inference_mode: true }),
-  create: async (model, config, seed) => new CondLora(config, await findTargets(model, config), seed),
+  create: async (model, config, seed) => {
+    const { encoderDigest } = model
+    if (config.baseDigest && encoderDigest && config.baseDigest !== encoderDigest)
+      throw new Error(
+        `CondLoRA computes A and B from the base's weights: the adapter was trained on a base with the digest ${config.baseDigest}, ` +
+          `${model.nameOrPath} has ${encoderDigest}. Load its own base, or say { config: { baseDigest: null } } to use this one all the same`,
+      )
+    config.baseDigest = encoderDigest || config.baseDigest
+    return new CondLora(config, await findTargets(model, config), seed)
+  },
 }
 
 /** Layers that share one pair (Θa, Θb): of one role (`attention.self.query`) and one shape. */

@@ -3,10 +3,10 @@ import type { FlatParameters, ParameterSpec } from '../nn/parameters'
 import { Random } from '../ops/philox'
 import { finite, positive, rate, targeting } from './config'
 import { LowRankAdapter } from './low_rank'
-import type { Kind, LowRankFactors, Method, Prepared } from './method'
-import { findTargets, type Target } from './targets'
+import type { LowRankFactors, Method, Prepared } from './method'
+import type { Target } from './targets'
 
-const schema = v.strictObject({
+export const loraSchema = v.strictObject({
   ...targeting,
   /** Rank of ΔW. */
   r: v.optional(positive, 8),
@@ -19,22 +19,20 @@ const schema = v.strictObject({
   /** Other ranks and alphas by the end of a module path. */
   rankPattern: v.optional(v.record(v.string(), positive), {}),
   alphaPattern: v.optional(v.record(v.string(), finite), {}),
-  /** How A and B start: true as Microsoft's program (ΔW = 0), `gaussian` (ΔW = 0), false (ΔW ≠ 0). */
-  initLoraWeights: v.optional(v.union([v.boolean(), v.literal('gaussian')]), true),
+  /**
+   * How A and B start: true as Microsoft's program (ΔW = 0), `gaussian` (ΔW = 0), false (ΔW ≠ 0), `pissa` or the quicker
+   * `pissa_niter_16` from the singular values of W0 (see `pissa.ts`).
+   */
+  initLoraWeights: v.optional(v.union([v.boolean(), v.pipe(v.string(), v.regex(/^(gaussian|pissa(_niter_\d+)?)$/))]), true),
+  /** DoRA: direction and magnitude of each row apart (see `dora.ts`). */
+  useDora: v.optional(v.boolean(), false),
   /** LoRA+: B (and what has one dimension) learns so many times faster than A. Not stored. */
   loraplusLrRatio: v.optional(v.pipe(finite, v.gtValue(0)), 1),
   /** LoRA-FA: A stays as it starts. Not stored. */
   freezeA: v.optional(v.boolean(), false),
 })
 
-export type LoraConfig = v.InferOutput<typeof schema>
-
-export const lora: Kind<typeof schema> = {
-  schema,
-  written: async () => (await import('./written_defaults')).loraDefaults,
-  unwritten: ['loraplusLrRatio', 'freezeA'],
-  create: async (model, config, seed) => new Lora(config, await findTargets(model, config), seed),
-}
+export type LoraConfig = v.InferOutput<typeof loraSchema>
 
 /**
  * LoRA (Hu et al. 2021): ΔW = s·B·A with an A [r, in] and a B [out, r] for each layer. A starts Kaiming-uniform with
@@ -42,6 +40,7 @@ export const lora: Kind<typeof schema> = {
  */
 export class Lora implements Method {
   readonly targets: string[]
+  /** A and B of each target, in their order. */
   readonly parameters: ParameterSpec[]
   readonly #targets: Target[]
 

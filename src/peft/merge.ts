@@ -1,9 +1,9 @@
-import type { Tensor } from '../graph'
+import { noGrad, type Tensor } from '../graph'
 import { linearsOf } from '../models/modules'
 import type { ModelForSequenceClassification } from '../models/sequence_classification'
-import { digestOf } from '../models/weights'
+import { renewDigests } from '../models/weights'
 import { sumRows } from '../ops/sum_rows'
-import type { Prepared } from './method'
+import type { Adapter } from './adapter'
 
 // The sum of one row: a weight in a stack may begin where other kernels cannot bind it.
 const copied = (weight: Tensor) => sumRows('merge', weight.view([1, weight.size]), weight.size).view(weight.shape)
@@ -11,16 +11,16 @@ const copied = (weight: Tensor) => sumRows('merge', weight.view([1, weight.size]
 /** W0 + ΔW of every adapted layer, in memory of their own; `on` are the weights of adapters that were merged before. */
 export function mergedWeights(
   base: ModelForSequenceClassification,
-  adapters: Prepared[],
+  adapters: Adapter[],
   on: ReadonlyMap<Tensor, Tensor> = new Map(),
 ): ReadonlyMap<Tensor, Tensor> {
   const weights = new Map(on)
   const layers = new Map(linearsOf(base).map((layer) => [layer.name, layer]))
-  for (const prepared of adapters)
-    for (const [path, adapter] of prepared.adapters) {
+  for (const { method, parameters } of adapters)
+    for (const [path, layer] of noGrad(() => method.prepare(parameters)).adapters) {
       const own = layers.get(path)?.weight as Tensor
-      const merged = weights.get(own) ?? copied(own)
-      adapter.mergeInto(merged)
+      const merged = weights.get(own) ?? copied(method.replaced?.get(own) ?? own)
+      layer.mergeInto(merged)
       weights.set(own, merged)
     }
   return weights
@@ -29,5 +29,5 @@ export function mergedWeights(
 /** Writes what stands in for a model's tensors into those themselves. */
 export async function writeInto(base: ModelForSequenceClassification, replaced: ReadonlyMap<Tensor, Tensor>): Promise<void> {
   for (const [own, other] of replaced) own.write(await other.data())
-  base.digest = await digestOf(base)
+  await renewDigests(base)
 }

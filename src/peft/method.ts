@@ -26,14 +26,21 @@ export interface LowRankFactors {
   scaling: number
 }
 
+/** A tensor of a method; its start values may have to be computed from the base's weights. */
+export interface Start extends Omit<ParameterSpec, 'init'> {
+  init: () => Float32Array | Promise<Float32Array>
+}
+
 /** A configured method on a model: what it trains, and how adapters come from that. */
 export interface Method {
   /** Paths of the adapted layers. */
   readonly targets: readonly string[]
   /** Tensors besides the base's own, named as in the adapter file without `base_model.model.`. */
-  readonly parameters: ParameterSpec[]
+  readonly parameters: Start[]
   /** What stands in for tensors of the base, trained or not (PiSSA's rest of W0). */
   readonly replaced?: ReadonlyMap<Tensor, Tensor>
+  /** What there is to do once, when the tensors are there: frozen projections. */
+  ready?(trained: FlatParameters): Promise<void>
   /** Dispatches what is to be done once per optimizer step, e.g. CondLoRA's conversion. */
   prepare(trained: FlatParameters): Prepared
   /** The same adapters as plain LoRA, to be saved so; lacking where a method is none. */

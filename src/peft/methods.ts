@@ -1,13 +1,15 @@
 import type * as v from 'valibot'
 import { validate } from '../io'
-import { lora } from './lora'
 import type { Kind } from './method'
 import { bitfit, full, head } from './whole'
 
-/** Every method by its `peftType`. Those that have kernels or formulas of their own are loaded when a configuration names them. */
+/** Every method by its `peftType`. Those that are more than a list of tensors are loaded when a configuration names them. */
 export const methods = {
-  LORA: async () => lora,
+  LORA: async () => (await import('./lora_kind')).lora,
   CONDLORA: async () => (await import('./condlora')).condlora,
+  VERA: async () => (await import('./vera')).vera,
+  FOURIERFT: async () => (await import('./fourierft')).fourierft,
+  LORA_XS: async () => (await import('./lora_xs')).loraXs,
   HEAD: async () => head,
   BITFIT: async () => bitfit,
   FULL: async () => full,

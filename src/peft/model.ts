@@ -103,6 +103,12 @@ export class PeftModel {
     return this.#trained().parameters
   }
 
+  /** Whether the active adapter trains a table of embeddings. */
+  get trainsTables(): boolean {
+    const { word, position, type } = this.base.encoder
+    return [word, position, type].some((table) => this.#trained().replaced.has(table))
+  }
+
   /** The active adapter's configuration. */
   get peftConfig(): ResolvedPeftConfig {
     return this.#trained().config
@@ -130,7 +136,7 @@ export class PeftModel {
   setAdapter(adapterNames: string | readonly string[]): void {
     const names = [adapterNames].flat()
     if (!names.length) throw new Error('setAdapter: wanted at least one name, got none')
-    for (const name of names) this.#named(name)
+    this.#checkTogether(names)
     this.unmergeAdapter()
     this.#active = [...new Set(names)]
   }
@@ -164,8 +170,10 @@ export class PeftModel {
     this.#checkBase()
     const before = this.#merged
     const names = adapterNames.filter((name) => !before?.names.includes(name))
-    const prepared = noGrad(() => names.map((name) => this.#named(name).prepare()))
-    this.#merged = { names: [...(before?.names ?? []), ...names], weights: mergedWeights(this.base, prepared, before?.weights) }
+    const all = [...(before?.names ?? []), ...names]
+    this.#checkTogether(all)
+    const adapters = names.map((name) => this.#named(name))
+    this.#merged = { names: all, weights: mergedWeights(this.base, adapters, before?.weights) }
   }
 
   /** The adapters act beside the base's weights again, which are what they always were, bit for bit. */
@@ -258,6 +266,11 @@ export class PeftModel {
     const adapter = this.#adapters.get(name)
     if (!adapter) throw new Error(`there is no adapter ${JSON.stringify(name)}; there are ${this.adapterNames.join(', ')}`)
     return adapter
+  }
+
+  #checkTogether(names: readonly string[]): void {
+    const alone = names.find((name) => this.#named(name).method.replaced)
+    if (alone && names.length > 1) throw new Error(`the adapter ${alone} was made by PiSSA from W0, which it changed: it acts alone`)
   }
 
   #trained(): Adapter {

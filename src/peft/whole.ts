@@ -2,9 +2,8 @@ import * as v from 'valibot'
 import type { Tensor } from '../graph'
 import { modulesOf, namedTensors } from '../models/modules'
 import type { ModelForSequenceClassification } from '../models/sequence_classification'
-import type { ParameterSpec } from '../nn/parameters'
 import { common } from './config'
-import type { Kind, Method } from './method'
+import type { Kind, Method, Start } from './method'
 import type { ResolvedPeftConfig } from './methods'
 import { heads, savedModules } from './targets'
 
@@ -44,7 +43,7 @@ export function wholeTensors(model: ModelForSequenceClassification, config: Reso
   const bias = peftType === 'BITFIT' ? 'all' : 'bias' in config ? config.bias : 'none'
   const adapted = (name: string) => targets.includes(name.replace(/\.bias$/, ''))
   const inPlace = (name: string) =>
-    peftType === 'FULL' || (name.endsWith('.bias') && (bias === 'all' || (bias === 'lora_only' && adapted(name))))
+    peftType === 'FULL' || (name.endsWith('.bias') && (bias === 'all' || (bias.endsWith('_only') && adapted(name))))
   return [...namedTensors(model)].flatMap(([name, tensor]) => {
     if (saved.some((module) => name.startsWith(`${module}.`)))
       return [{ name, tensor, copied: peftType !== 'FULL' && peftType !== 'BITFIT' }]
@@ -53,12 +52,7 @@ export function wholeTensors(model: ModelForSequenceClassification, config: Reso
   })
 }
 
-/** They start as the base has them. */
-export async function wholeSpecs(tensors: WholeTensor[], lrScale: number): Promise<ParameterSpec[]> {
-  return Promise.all(tensors.map(async (each) => wholeSpec(each, lrScale, await each.tensor.data())))
-}
-
-/** Weight decay spares biases and norms; `lrScale` is theirs. */
-export function wholeSpec({ name, tensor: { shape } }: WholeTensor, lrScale: number, values = new Float32Array()): ParameterSpec {
-  return { name, shape, init: () => values, ...(shape.length === 1 ? { noDecay: true, lrScale } : {}) }
+/** They start as the base has them. Weight decay spares biases and norms; `lrScale` is theirs. */
+export function wholeStart({ name, tensor }: WholeTensor, lrScale: number): Start {
+  return { name, shape: tensor.shape, init: () => tensor.data(), ...(tensor.shape.length === 1 ? { noDecay: true, lrScale } : {}) }
 }

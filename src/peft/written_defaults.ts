@@ -20,7 +20,6 @@ export const loraDefaults: Record<string, unknown> = {
   target_parameters: null,
   trainable_token_indices: null,
   use_bdlora: null,
-  use_dora: false,
   use_qalora: false,
   velora_config: null,
 }

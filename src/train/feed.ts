@@ -14,13 +14,15 @@ export class Feed {
   constructor(
     private readonly model: SequenceClassifier,
     batch: HostBatch,
+    /** Whether the tables of embeddings are trained. */
+    runs: boolean,
   ) {
     const { device, config } = model
     const zeros = (shape: number[], dtype: 'f32' | 'i32') =>
       Tensor.from(device, new Float32Array(shape.reduce((n, d) => n * d, 1)), shape, dtype)
     this.labels = zeros([batch.size], config.problemType === 'regression' ? 'f32' : 'i32')
     this.#features = 'features' in batch.inputs ? zeros([batch.size, config.hiddenSize], 'f32') : null
-    this.#tokens = 'features' in batch.inputs ? null : inputTensors(device, batch.size, batch.inputs.length)
+    this.#tokens = 'features' in batch.inputs ? null : inputTensors(device, batch.size, batch.inputs.length, { runs })
   }
 
   get device(): Device {
@@ -43,7 +45,8 @@ export class Feed {
   }
 
   dispose(): void {
-    const { labels } = this
-    for (const t of [labels, this.#features, ...Object.values(this.#tokens ?? {})]) t?.dispose()
+    const { runs, ...tokens } = this.#tokens ?? {}
+    const tensors = [...Object.values<Tensor>(tokens), ...Object.values(runs ?? {}).flatMap(({ runs: r, order }) => [r, order])]
+    for (const t of [this.labels, this.#features, ...tensors]) t?.dispose()
   }
 }

@@ -214,7 +214,7 @@ export class TrainingProgram {
 
   async #record(kind: Kind, batch: HostBatch): Promise<Shape> {
     const { prepared, gradients } = await this.#prepared()
-    const feed = new Feed(this.model.base, batch)
+    const feed = new Feed(this.model.base, batch, this.model.trainsTables)
     const look = (): Tensor => noGrad(() => (kind === 'features' ? feed.features(new Pass()) : feed.logits(this.model.pass(prepared))))
     const train = (): Tensor => {
       const loss = classificationLoss(

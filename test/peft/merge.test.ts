@@ -22,5 +22,5 @@ async function check(set: string, name: string): Promise<void> {
 }
 
 for (const set of ['cases', 'cases-odd'])
-  for (const name of set === 'cases' ? ['lora-every-linear'] : ['lora', 'lora-rslora-key', 'lora-regex-patterns'])
+  for (const name of set === 'cases' ? ['lora-every-linear'] : ['lora', 'lora-rslora-key', 'lora-regex-patterns', 'dora'])
     test(`${set}/${name}: merged weights as peft's`, () => check(set, name))

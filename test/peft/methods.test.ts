@@ -21,6 +21,15 @@ const tokens = {
 
 const kinds: PeftConfig[] = [
   { peftType: 'HEAD' },
+  { peftType: 'BITFIT' },
+  { peftType: 'FULL' },
+  { peftType: 'LORA', useDora: true, r: 2, bias: 'all' },
+  { peftType: 'LORA', initLoraWeights: 'pissa', r: 2 },
+  { peftType: 'LORA', initLoraWeights: 'pissa_niter_4', r: 3, targetModules: ['intermediate.dense'] },
+  { peftType: 'VERA', r: 6, bias: 'vera_only' },
+  { peftType: 'VERA', r: 5, saveProjection: false, targetModules: ['query', 'output.dense'] },
+  { peftType: 'FOURIERFT', nFrequency: 30, initWeights: true },
+  { peftType: 'LORA_XS', r: 3 },
   { peftType: 'LORA', r: 3, loraAlpha: 5 },
   { peftType: 'LORA', r: 2, targetModules: 'all-linear', useRslora: true },
   { peftType: 'CONDLORA', r: 3 },
@@ -31,7 +40,7 @@ const kinds: PeftConfig[] = [
 async function trained(config: PeftConfig): Promise<CallablePeftModel> {
   const model = await getPeftModel(await tinyModel(await openTestDevice()), config)
   const random = rng()
-  for (const tensor of model.parameters.byName.values()) tensor.write(random.normal(tensor.size, 0.3))
+  for (const [, tensor] of model.parameters.trained()) tensor.write(random.normal(tensor.size, 0.3))
   return model
 }
 
@@ -59,7 +68,11 @@ test('the counts of a real model are those of its configuration', async () => {
 test('a new adapter changes no logit', async () => {
   const base = await tinyModel(await openTestDevice())
   const wanted = [...(await (await base(tokens)).data())]
-  for (const config of kinds) assert.equal(await logits(await getPeftModel(base, config)), wanted, JSON.stringify(config))
+  // LoRA-XS starts at N(0, 10⁻⁵).
+  for (const config of kinds) {
+    const tolerance = config.peftType === 'LORA_XS' ? 1e-4 : 2e-6
+    assert.close(await logits(await getPeftModel(base, config)), wanted, tolerance, JSON.stringify(config))
+  }
 })
 
 test('saved and loaded: the same logits, bit for bit, and the same files', async () => {
@@ -75,8 +88,17 @@ test('saved and loaded: the same logits, bit for bit, and the same files', async
   }
 })
 
-test('CondLoRA written as plain LoRA: PEFT names and shapes, the same logits', async () => {
-  for (const config of kinds.slice(3)) {
+test('every method merges: the base alone then gives the same logits', async () => {
+  for (const config of kinds) {
+    const model = await trained(config)
+    const wanted = await logits(model)
+    const merged = await model.mergeAndUnload()
+    assert.close(await (await merged.logits(tokens)).data(), wanted, 2e-5, JSON.stringify(config))
+  }
+})
+
+test('CondLoRA and LoRA-XS written as plain LoRA: PEFT names and shapes, the same logits', async () => {
+  for (const config of kinds.filter(({ peftType }) => peftType === 'CONDLORA' || peftType === 'LORA_XS')) {
     const model = await trained(config)
     const files = memoryFiles('as-lora')
     await model.savePretrained(files, { as: 'lora' })
@@ -183,7 +205,7 @@ test('bad adapter folders say which file and tensor', async () => {
   }
   await load({ a_new_key: 1, peft_version: '9' })
   await assert.rejects(load({ r: 3 }), /lora_A.weight: wanted shape \[3,20\], got \[2,20\]/)
-  await assert.rejects(load({ use_dora: true }), /adapter_config.json: use_dora: true is not supported/)
+  await assert.rejects(load({ use_qalora: true }), /adapter_config.json: use_qalora: true is not supported/)
   await assert.rejects(load({ bias: 'all' }), /LayerNorm.bias \[20\] is missing/)
   await assert.rejects(load({ target_modules: ['query', 'key', 'value'] }), /self.key.lora_A.weight \[2,20\] is missing/)
   await assert.rejects(load({ target_modules: ['query'] }), /does not ask for .*self.value/)

@@ -1,7 +1,7 @@
 import { type Files, memoryFiles, type NamedTensor, writeSafetensors } from '../../src/io'
 import { AutoModelForSequenceClassification } from '../../src/models/auto'
 import { hostInputs } from '../../src/models/inputs'
-import { type CallablePeftModel, type PeftConfig, PeftModel } from '../../src/peft'
+import { type CallablePeftModel, getPeftModel, type PeftConfig, PeftModel } from '../../src/peft'
 import { AdamW } from '../../src/train/adamw'
 import { TrainingProgram } from '../../src/train/program'
 import { assert, fixture, openTestDevice, test } from '../harness'
@@ -27,7 +27,15 @@ const adapters: Record<string, Partial<PeftConfig>> = {
   'lora-bias-lora-only': {},
   'lora-fa': { freezeA: true },
   'lora-plus': { loraplusLrRatio: 4 },
+  dora: {},
+  pissa: {},
+  vera: {},
+  'vera-unsaved': {},
+  fourierft: {},
 }
+/** Trained whole by PyTorch alone. */
+const whole = { bitfit: 'BITFIT', full: 'FULL' } as const
+
 const loras = Object.keys(adapters)
 
 // Roles, not last names: a list's `output.dense` would take attention.output.dense too.
@@ -73,7 +81,10 @@ async function check(set: string, name: string): Promise<void> {
   const golden = await goldenCase<Case>(folder)
   const device = await openTestDevice()
   const base = await AutoModelForSequenceClassification.fromPretrained(await goldenFiles(`${set}/roberta`), { device })
-  const model = await PeftModel.fromPretrained(base, await adapter(folder, name, golden), { config: adapters[name] })
+  const model =
+    name in whole
+      ? await getPeftModel(base, { peftType: whole[name as keyof typeof whole] })
+      : await PeftModel.fromPretrained(base, await adapter(folder, name, golden), { config: adapters[name] })
   const { adapter: own, head } = model.trainableParameters()
   if (golden.trainable !== undefined) assert.is(own + head, golden.trainable, `${folder}: trained numbers`)
   const tokens = await goldenTokens(`${set}/roberta`)
@@ -117,7 +128,7 @@ async function checkGradients(model: CallablePeftModel, expected: Map<string, { 
 }
 
 for (const set of ['cases', 'cases-odd'])
-  for (const name of set === 'cases' ? ['lora', ...Object.keys(targets)] : [...loras, ...Object.keys(targets)])
+  for (const name of set === 'cases' ? ['lora', ...Object.keys(targets)] : [...loras, ...Object.keys(whole), ...Object.keys(targets)])
     test(`${set}/${name}: logits, gradients and ten steps as PyTorch and peft`, () => check(set, name))
 
 for (const method of ['head', 'lora', 'condlora'] as const)

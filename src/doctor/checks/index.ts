@@ -1,7 +1,7 @@
 import type { Check } from '../check'
 import { activation, broadcast, dropout, elementwise, firstToken, mse } from './pointwise'
 import { matmul, matmulBlocks, matmulDirect, matmulLanes, matmulPlain } from './products'
-import { crossEntropy, layernorm, softmax } from './rows'
+import { crossEntropy, layernorm, rowNorm, softmax } from './rows'
 import { adamw, embedding, reduce } from './sums'
 
 /** The checks of each file in shaders/, one for each of its entry points. The build compares them with the folder. */
@@ -22,5 +22,6 @@ export const checks: Record<string, Check[]> = {
   matmul_plain: [matmulPlain],
   mse: [mse],
   reduce: [reduce],
+  row_norm: [rowNorm],
   softmax: [softmax],
 }

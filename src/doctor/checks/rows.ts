@@ -153,3 +153,23 @@ function counted(words: Case['words'], labels: Int32Array, mean: boolean): Case 
   const count = labels.filter((label) => label !== ignored).length
   return { words, groups: 1, slots: [written([mean ? (count ? 1 / count : 0) : 1]), read(labels)] }
 }
+
+export const rowNorm: Check = {
+  forms: [{}],
+  cases(_, random) {
+    const [rows, inputs, r, s, wAt, bAt, outAt] = [9, 131, 5, 0.75, 3, 7, 2]
+    const [w, a, b] = [wAt + rows * inputs, r * inputs, bAt + rows * r].map((count) => uniform(random, count))
+    const values = table(outAt + rows, (i) => (i < outAt ? NaN : 0))
+    for (let i = 0; i < rows; i++) {
+      let sum = 0
+      for (let j = 0; j < inputs; j++) {
+        let delta = 0
+        for (let k = 0; k < r; k++) delta += b[bAt + i * r + k] * a[k * inputs + j]
+        sum += (w[wAt + i * inputs + j] + s * delta) ** 2
+      }
+      values[outAt + i] = 1 / Math.sqrt(sum)
+    }
+    const before = new Float32Array(values.length).fill(3)
+    return [{ words: [inputs, r, f32(s), wAt, bAt, outAt], groups: rows, slots: [written(values, before), read(w), read(a), read(b)] }]
+  },
+}
