@@ -6,6 +6,7 @@ import { accumulate, elementwise, Tensor } from '../../src/graph'
 import * as ops from '../../src/ops'
 import { gemm } from '../../src/ops/gemm'
 import { lanesOf } from '../../src/ops/gemm_kernels'
+import { inverseRowNorms } from '../../src/ops/row_norm'
 import { AdamW } from '../../src/train'
 import { assert, openTestDevice, test } from '../harness'
 
@@ -61,6 +62,7 @@ function rows(device: Device): void {
     for (const mask of [null, whole(device, 3, n)]) back(ops.softmax(x, { mask }))
     for (const reduction of ['mean', 'sum'] as const) back(ops.crossEntropy(x, whole(device, 3), { reduction }))
   }
+  inverseRowNorms(zeros(device, 5, 7), { A: zeros(device, 2, 7), B: zeros(device, 5, 2), scaling: 1 }, zeros(device, 5))
   const [runs, order] = [whole(device, 5, 3), whole(device, 5)]
   back(ops.embedding(zeros(device, 9, 4), whole(device, 5), { runs, order }))
 }
