@@ -14,6 +14,7 @@ import matmulLanes from '../../shaders/matmul_lanes.wgsl'
 import matmulPlain from '../../shaders/matmul_plain.wgsl'
 import mse from '../../shaders/mse.wgsl'
 import reduce from '../../shaders/reduce.wgsl'
+import rowNorm from '../../shaders/row_norm.wgsl'
 import softmax from '../../shaders/softmax.wgsl'
 
 /** Every kernel file by name; test/node/shaders.test.ts compares the list with the folder. */
@@ -34,5 +35,6 @@ export const shaders: Record<string, string> = {
   matmul_plain: matmulPlain,
   mse,
   reduce,
+  row_norm: rowNorm,
   softmax,
 }
