@@ -36,7 +36,7 @@ export function fingerprint(
     ...Object.fromEntries(of('base config: ', base.config)),
     'trained parameters': `${parameters.count}`,
     // Where the base was found may change, and what loads of it is told by the weights.
-    ...Object.fromEntries(of('adapter config: ', { ...peftConfig, baseModelNameOrPath: null })),
+    ...Object.fromEntries(of('adapter config: ', { ...peftConfig, baseModelNameOrPath: null, baseDigest: undefined })),
     'data rows': `${run.examples.length}`,
     data: data.hex,
     maxLength: `${run.maxLength}`,
