@@ -2,6 +2,7 @@ import { type Command, Option } from 'commander'
 import { type GlueName, glueTasks } from '../data/glue_tasks'
 import type { TrainingArguments } from '../train'
 import { aboveZero, bytes, flag, fromZero, type Kind, names, natural, oneOf, positive, rate, reader, share, text } from './kinds'
+import { methodNames } from './methods'
 
 /** One option of a command; its key is also the key in a config file. */
 export interface Flag<T> {
@@ -40,13 +41,16 @@ export const dataFlags = {
 }
 
 export const methodFlags = {
-  method: make(oneOf(['condlora', 'lora', 'head']), 'what is trained (default: condlora)'),
+  method: make(oneOf(methodNames), `what is trained: ${methodNames.join(', ')} (default: condlora)`),
   rank: make(positive, 'rank of the adapter (default: 8)', '-r'),
-  alpha: make(aboveZero, 'the adapter is scaled by alpha / rank (default: 8)'),
+  alpha: make(aboveZero, 'the adapter is scaled by alpha / rank, with rslora by alpha / √rank (default: 8)'),
   dropout: make(rate, "dropout on the adapter's input (default: 0)"),
   targetModules: make(names, 'modules to adapt (default: query,value); or all-linear'),
   conversion: make(oneOf(['code', 'rectangular']), 'condlora: how A comes from the frozen weight (default: code)'),
   dropoutPlacement: make(oneOf(['adapter', 'input']), 'condlora: where dropout acts (default: adapter)'),
+  projectionRank: make(positive, 'vera: rank of the random projections that all layers share (default: 256)'),
+  nFrequency: make(positive, 'fourierft: trained numbers of each spectrum (default: 1000)'),
+  scaling: make(aboveZero, 'fourierft: the factor on what comes of them (default: 150)'),
 }
 
 /** The Trainer's arguments, under its names. A new one must be listed here: the compiler asks for it. */
@@ -58,7 +62,7 @@ export const trainerFlags = {
   gradientAccumulationSteps: make(positive, 'batches that make one step (default: 1)', '--accumulation'),
   gradientCheckpointing: make(flag, 'layers are run again in backward: less memory, a third more time, the same numbers'),
   groupByLength: make(flag, 'rows of like length in one step: less padding, less random an order'),
-  learningRate: make(fromZero, 'largest learning rate (default: 5e-4)', '--lr'),
+  learningRate: make(fromZero, 'largest learning rate (default: 5e-4; vera, fourierft: 5e-3; full: 2e-5)', '--lr'),
   lrSchedulerType: make(
     oneOf(['linear', 'cosine', 'constant', 'constant_with_warmup']),
     'its course: linear, cosine, constant, constant_with_warmup (default: linear)',

@@ -16,7 +16,7 @@ import { checkCombinations, peftSettings, pick } from './settings'
 /** `condlora info --plan`: a step of the model in `source`, of which the configuration alone is read. */
 export async function plan(source: string, options: InfoOptions): Promise<void> {
   const settings = { ...options, model: source }
-  checkCombinations(settings)
+  checkCombinations({ ...settings, method: settings.method ?? 'condlora' })
   const files = await openSource(source)
   const config = encoderConfig(await readJson(files, 'config.json'), `${files.name}/config.json`, classChoice(settings))
   const most = maxTokens(config)

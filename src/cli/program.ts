@@ -5,6 +5,7 @@ import type { EvaluateOptions } from './evaluate'
 import { addCommon, addFlags, dataFlags, deviceFlags, methodFlags, planFlags, runFlags, trainerFlags } from './flags'
 import type { InfoOptions } from './info'
 import { names, natural, positive, reader } from './kinds'
+import { methodNames } from './methods'
 import type { PredictOptions } from './predict'
 import type { ReproduceOptions } from './reproduce'
 import type { TrainOptions } from './train'
@@ -42,7 +43,7 @@ function addDoctor(program: Command): void {
 
 function addTrain(program: Command): void {
   const command = program.command('train').summary('train an adapter on a file of labelled texts')
-  command.description('Trains a CondLoRA or LoRA adapter, or a classification head alone, on labelled texts.')
+  command.description('Trains an adapter (CondLoRA, LoRA, …), a classification head alone or the whole model on labelled texts.')
   addFlags(command, 'Run:', runFlags)
   command
     .addOption(new Option('--resume <run>', 'go on with a run from its newest checkpoint').helpGroup('Run:'))
@@ -168,7 +169,11 @@ function addReproduce(program: Command): void {
     command.addOption(new Option(flags, help).argParser(reader(kind)).helpGroup(heading))
   command
     .addOption(new Option('--recipe <file>', 'a task of your own, as JSON like those in dist/cli/recipes').helpGroup(heading))
-    .addOption(new Option('--methods <a,b,…>', 'some of head, lora, condlora (default: all)').argParser(reader(names)).helpGroup(heading))
+    .addOption(
+      new Option('--methods <a,b,…>', `some of ${methodNames.join(', ')} (default: head, lora, condlora, full)`)
+        .argParser(reader(names))
+        .helpGroup(heading),
+    )
   number('--seeds <n>', "runs of each method (default: the recipe's)", positive)
   number('--trials <n>', "learning rates to try for every method; 0: the recipe's own (default: a search where it has none)", natural)
   command

@@ -7,6 +7,7 @@ import type { CallablePeftModel, PeftConfig } from '../peft'
 import type { TrainingArguments } from '../train'
 import { UsageError } from './failure'
 import { type Flag, kebab, methodFlags, type Settings, trainerFlags, trainFlags, type Values } from './flags'
+import { type MethodName, methodOf } from './methods'
 
 /** What a run was made on; only told, never read as a setting. */
 export interface About {
@@ -66,13 +67,23 @@ export function pick<Flags extends Record<string, Flag<unknown>>>(flags: Flags, 
   ) as Values<Flags>
 }
 
-const forCondlora = ['conversion', 'dropoutPlacement'] as const
-const forAdapters = Object.keys(methodFlags).filter((key) => key !== 'method') as (keyof typeof methodFlags)[]
-
 /** Settings without those that say nothing with the method. */
-export function forMethod(s: Settings, method: NonNullable<Settings['method']>): Settings {
-  const gone: readonly string[] = method === 'head' ? forAdapters : method === 'condlora' ? [] : forCondlora
-  return { ...Object.fromEntries(Object.entries(s).filter(([key]) => !gone.includes(key))), method }
+export function forMethod(s: Settings, method: MethodName): Settings {
+  const { flags } = methodOf(method)
+  return { ...Object.fromEntries(Object.entries(s).filter(([key]) => !(key in methodFlags) || key in flags)), method }
+}
+
+/** A file without a method may be for several: what says nothing with the one chosen is not used. */
+function checkMethod(s: Settings, where: (key: string) => string): void {
+  const { method } = s
+  const flags = Object.keys(methodOf(method).flags)
+  const strange = Object.keys(methodFlags).find((key) => key !== 'method' && s[key as keyof Settings] !== undefined && !flags.includes(key))
+  if (!method || !strange) return
+  throw new UsageError(
+    flags.length
+      ? `${where(strange)}: is no option of the method ${method}, which has ${flags.map(where).join(', ')}`
+      : `${where(strange)}: says nothing with the method ${method}, which has no adapter`,
+  )
 }
 
 /**
@@ -80,14 +91,10 @@ export function forMethod(s: Settings, method: NonNullable<Settings['method']>):
  * @param where what the message puts before a key
  */
 export function checkCombinations(s: Settings, where = (key: string) => kebab(key)): void {
-  const method = s.method ?? 'condlora'
   const bad = (key: keyof Settings, why: string): never => {
     throw new UsageError(`${where(key)}: ${why}`)
   }
-  const given = <K extends keyof Settings>(keys: readonly K[]) => keys.find((key) => s[key] !== undefined)
-  const [own, any] = [given(forCondlora), given(forAdapters)]
-  if (any && method === 'head') bad(any, 'says nothing with the method head, which has no adapter')
-  if (own && method !== 'condlora') bad(own, `is an option of the method condlora, not of ${method}`)
+  checkMethod(s, where)
   if (s.data !== undefined && (s.train !== undefined || s.validation !== undefined))
     bad('data', `is a folder that holds both; give either it or ${where('train')} and ${where('validation')}`)
   checkTask(s, where)
@@ -143,50 +150,37 @@ export function checkValidation(s: Settings, hasValidation: boolean): void {
     throw new UsageError(`${kebab(key ?? 'evalStrategy')} wants data to evaluate on: give --validation FILE`)
 }
 
-export const peftTypes = { condlora: 'CONDLORA', lora: 'LORA', head: 'HEAD' } as const
-
 /** The adapter that the settings describe. */
 export function peftSettings(s: Settings): PeftConfig {
-  const { method = 'condlora', targetModules } = s
-  if (method === 'head') return { peftType: 'HEAD', baseModelNameOrPath: s.model }
-  const config: Partial<PeftConfig> = {
-    r: s.rank,
-    loraAlpha: s.alpha,
-    loraDropout: s.dropout,
-    targetModules: targetModules?.length === 1 && targetModules[0] === 'all-linear' ? 'all-linear' : targetModules,
-    ...(method === 'condlora' ? { conversion: s.conversion, dropoutPlacement: s.dropoutPlacement } : {}),
-    baseModelNameOrPath: s.model,
-  }
-  return { peftType: peftTypes[method], ...(Object.fromEntries(Object.entries(config).filter(([, v]) => v !== undefined)) as object) }
+  const { config, flags } = methodOf(s.method)
+  const all = s.targetModules?.length === 1 && s.targetModules[0] === 'all-linear'
+  const given = Object.entries({ ...s, ...(all ? { targetModules: 'all-linear' } : {}) })
+    .filter(([key, value]) => key in flags && value !== undefined)
+    .map(([key, value]) => [flags[key], value])
+  return { ...config, ...(Object.fromEntries(given) as object), baseModelNameOrPath: s.model }
 }
 
 /** All settings as they came out, for the run's config.json. */
 export function resolved(s: Settings, peft: CallablePeftModel['peftConfig'], trainer: object): Settings {
-  const rest = Object.fromEntries(
-    Object.entries(s).filter(([key, value]) => value !== undefined && !forAdapters.includes(key as keyof typeof methodFlags)),
-  )
+  const { method = 'condlora' } = s
+  const rest = Object.fromEntries(Object.entries(s).filter(([key, value]) => value !== undefined && !(key in methodFlags)))
+  const adapter = Object.entries(methodOf(method).flags).map(([key, name]) => [key, peft[name as keyof typeof peft]])
+  const { targetModules, ...others } = Object.fromEntries(adapter)
   return {
     ...rest,
     ...(s.task ? {} : { text: s.text ?? 'text', label: s.label ?? 'label' }),
-    method: s.method ?? 'condlora',
-    ...adapterSettings(peft),
+    method,
+    ...others,
+    ...(targetModules === undefined ? {} : { targetModules: [targetModules].flat() }),
     ...trainer,
   }
-}
-
-function adapterSettings(peft: CallablePeftModel['peftConfig']): Settings {
-  if (peft.peftType !== 'LORA' && peft.peftType !== 'CONDLORA') return {}
-  const { r: rank, loraAlpha: alpha, loraDropout: dropout, targetModules } = peft
-  const adapter = { rank, alpha, dropout, targetModules: [targetModules].flat() }
-  if (peft.peftType === 'LORA') return adapter
-  return { ...adapter, conversion: peft.conversion, dropoutPlacement: peft.dropoutPlacement }
 }
 
 /** The Trainer's arguments for so many rows: those given, and this program's defaults where they are not the Trainer's. */
 export function trainerSettings(s: Settings, rows: number, hasValidation: boolean): TrainingArguments {
   const { evalSteps, saveSteps } = s
   const defaults: TrainingArguments = {
-    learningRate: 5e-4,
+    learningRate: methodOf(s.method).learningRate ?? 5e-4,
     evalStrategy: evalSteps ? 'steps' : hasValidation ? 'epoch' : 'no',
     saveStrategy: saveSteps ? 'steps' : 'epoch',
     loggingSteps: logEvery(s, rows),

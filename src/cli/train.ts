@@ -53,7 +53,7 @@ async function resolveSettings(options: TrainOptions): Promise<Settings> {
   const { about: _, ...file } = config === undefined ? {} : await readConfig(config)
   checkCombinations(file, (key) => `${config}: ${key}`)
   const before = merged(resume === undefined ? {} : await readRun(resume), file)
-  checkCombinations({ ...flags, method: flags.method ?? before.method })
+  checkCombinations({ ...flags, method: flags.method ?? before.method ?? 'condlora' })
   const settings = merged(before, flags)
   if (resume !== undefined) settings.output = resume
   for (const key of ['model', 'output'] as const)

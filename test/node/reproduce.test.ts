@@ -126,7 +126,7 @@ test('reproduce --plan: runs, steps and a forecast, without a trace; counts alon
     const planned = await condlora([...args, '--plan', '--json'], { cwd })
     assert.is(planned.code, 0, planned.err)
     const { runs: count, plan } = JSON.parse(planned.out)
-    assert.is(count, 10)
+    assert.is(count, 14)
     // 22 rows to train on, 2 to validate on.
     const lines = plan.map(({ seconds, learningRates, ...rest }: { seconds: number; learningRates: number[] }) => {
       assert.ok(seconds > 0)
@@ -137,6 +137,7 @@ test('reproduce --plan: runs, steps and a forecast, without a trace; counts alon
       { ...common, method: 'head', trials: 2, rowsTrained: 176, rowsEvaluated: 16, rates: 2 },
       { ...common, method: 'lora', trials: 2, rowsTrained: 176, rowsEvaluated: 16, rates: 2 },
       { ...common, method: 'condlora', trials: 0, rowsTrained: 88, rowsEvaluated: 8, rates: 1 },
+      { ...common, method: 'full', trials: 2, rowsTrained: 176, rowsEvaluated: 16, rates: 2 },
     ])
     assert.not.ok(existsSync(join(cwd, 'out')))
 
@@ -146,7 +147,8 @@ test('reproduce --plan: runs, steps and a forecast, without a trace; counts alon
     for (const line of [
       /\| mnli \| +CondLoRA \| +0 \| +3 \| +1,104,500 \|.*\| +– \| +0\.000105521999043283 \|/,
       /\| stsb \| +LoRA \| +0 \| +3 \| +32,400 \|.*\| +– \| +0\.00161048057994754 \|/,
-      /\| wnli \| head only \| +5 \| +3 \| +3,600 \|.*\| search: (\d\.\de-\d ?){5} \|/,
+      /\| rte \| +full fine-tuning \| +0 \| +3 \|.*\| +– \| +0\.00002 \|/,
+      /\| wnli \| +head only \| +5 \| +3 \| +3,600 \|.*\| search: (\d\.\de-\d ?){5} \|/,
     ])
       assert.match(glue.out.replaceAll(/ +\|/g, ' |'), line)
     assert.match(glue.out, /\n\d+ runs\. mnli: no forecast of the time: there is no folder "nowhere"/)
@@ -177,7 +179,7 @@ test('reproduce: what is wrong in a recipe or a flag is told in one line', () =>
       [['reproduce'], /wanted a task \(mnli, .*\) or --recipe FILE/],
       [['reproduce', 'sst3'], /there is no recipe sst3; wanted some of mnli, /],
       [['reproduce', 'rte', 'rte'], /the task rte is given twice/],
-      [[...args, '--methods', 'lora,ia3'], /--methods: wanted some of head, lora, condlora, got ia3/],
+      [[...args, '--methods', 'lora,ia3'], /--methods: wanted some of head, bitfit, lora, dora, .*, full, got ia3/],
       [[...args, '--methods', 'head', '--trials', '0'], /--trials 0: the recipe words has no learning rate for head only/],
       [[...args, '--quiet'], /words: there are no rows to test on/],
     ]

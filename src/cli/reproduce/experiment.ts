@@ -4,13 +4,14 @@ import { AutoTokenizer, type Tokenizer } from '../../data'
 import { StepError } from '../../train/health'
 import type { TaskData } from '../data'
 import { UsageError } from '../failure'
+import { type MethodName, methodOf } from '../methods'
 import { duration } from '../progress'
 import { RunFolder } from '../run_folder'
 import { once } from '../say'
 import { checkValidation } from '../settings'
 import { trainRun, withClasses } from '../train_run'
 import { Clock } from './clock'
-import { type MethodName, methodTitles, metricKey } from './methods'
+import { metricKey } from './methods'
 import { type PlannedRun, runSettings } from './plan'
 import type { Recipe } from './recipe'
 import { type RunResult, readResult, writeResult } from './result'
@@ -128,7 +129,7 @@ export class Experiment {
     const { runs } = this.options
     const left = this.#clock.left(runs.slice(this.#done - 1))
     const eta = left === undefined ? '' : `, about ${duration(left)} left in all`
-    return `run ${this.#done} of ${runs.length}: ${recipe.title}, ${methodTitles[method]}, ${kind} ${number}, learning rate ${learningRate}${eta}`
+    return `run ${this.#done} of ${runs.length}: ${recipe.title}, ${methodOf(method).title}, ${kind} ${number}, learning rate ${learningRate}${eta}`
   }
 }
 

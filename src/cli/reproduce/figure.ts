@@ -1,6 +1,6 @@
 import type { TopLevelSpec } from 'vega-lite'
+import { type MethodName, methodOf } from '../methods'
 import { svg } from '../report/chart'
-import { methodTitles } from './methods'
 import type { TaskResult } from './table'
 
 /** Every seed as a dot, the mean as a stroke, what others report as a diamond: one panel a task. SVG. */
@@ -19,7 +19,7 @@ export function figure(results: TaskResult[]): Promise<string> {
 }
 
 function panel({ title, metric, cells }: TaskResult) {
-  const name = (method: keyof typeof methodTitles) => methodTitles[method]
+  const name = (method: MethodName) => methodOf(method).title
   const order = cells.map(({ method }) => name(method))
   const seeds = cells.flatMap(({ method, seeds: all }) => all.map(({ value }) => ({ method: name(method), value })))
   const means = cells.map(({ method, mean }) => ({ method: name(method), value: mean }))

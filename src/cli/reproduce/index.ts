@@ -3,12 +3,13 @@ import { readTrainingData, type TaskData } from '../data'
 import { UsageError } from '../failure'
 import { type Common, deviceFlags, type Settings } from '../flags'
 import { onInterrupt } from '../interrupt'
+import { type MethodName, methodNames } from '../methods'
 import { once, print, speaker } from '../say'
 import { merged, pick } from '../settings'
 import { version } from '../version'
 import { Experiment } from './experiment'
 import { figure } from './figure'
-import { type MethodName, methodNames } from './methods'
+import { comparedMethods } from './methods'
 import { type PlannedRun, planRuns } from './plan'
 import { forecastPlan, planText } from './plan_table'
 import { type Recipe, readRecipes } from './recipe'
@@ -52,7 +53,7 @@ export async function reproduce(tasks: string[], options: ReproduceOptions): Pro
   }
 }
 
-function methodsOf(given: string[] = methodNames): MethodName[] {
+function methodsOf(given: string[] = comparedMethods): MethodName[] {
   const unknown = given.find((name) => !methodNames.includes(name as MethodName))
   if (unknown !== undefined) throw new UsageError(`--methods: wanted some of ${methodNames.join(', ')}, got ${unknown}`)
   return methodNames.filter((name) => given.includes(name))

@@ -1,8 +1,9 @@
 import { paperValidationRows } from '../../data/glue'
 import { UsageError } from '../failure'
 import type { Settings } from '../flags'
+import { type MethodName, methodOf } from '../methods'
 import { forMethod } from '../settings'
-import { type MethodName, methodTitles, metricKey } from './methods'
+import { metricKey } from './methods'
 import type { Recipe } from './recipe'
 import { logUniform, searchSeed } from './search'
 
@@ -45,7 +46,7 @@ export function planRuns(recipe: Recipe, rows: number, { methods, seeds = recipe
     const { low, high } = recipe.search
     const drawn = known === undefined ? logUniform(trials ?? recipe.search.trials, low, high) : []
     if (known === undefined && !drawn.length)
-      throw new UsageError(`--trials 0: the recipe ${recipe.name} has no learning rate for ${methodTitles[method]}`)
+      throw new UsageError(`--trials 0: the recipe ${recipe.name} has no learning rate for ${methodOf(method).title}`)
     const run = (kind: PlannedRun['kind'], number: number, learningRate?: number): PlannedRun => {
       const folder = `${recipe.name}/${method}/${kind}-${number}`
       return { recipe, method, kind, number, learningRate, folder, cost }

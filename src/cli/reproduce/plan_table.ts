@@ -1,9 +1,9 @@
 import type { TaskData } from '../data'
 import type { Common } from '../flags'
+import { type MethodName, methodOf } from '../methods'
 import { duration } from '../progress'
 import { print } from '../say'
 import { forecast, measure, type Pace } from './measure'
-import { type MethodName, methodTitles } from './methods'
 import type { PlannedRun } from './plan'
 import type { Recipe } from './recipe'
 import { table } from './table'
@@ -84,7 +84,7 @@ function planTable(lines: PlanLine[]): string {
   return table([
     head,
     ...lines.map((line) => [
-      ...[line.task, methodTitles[line.method], n(line.trials), n(line.seeds), n(line.stepsPerRun), n(line.rowsTrained)],
+      ...[line.task, methodOf(line.method).title, n(line.trials), n(line.seeds), n(line.stepsPerRun), n(line.rowsTrained)],
       ...[n(line.rowsEvaluated), line.seconds === null ? '–' : duration(line.seconds), rates(line)],
     ]),
   ])

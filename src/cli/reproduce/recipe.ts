@@ -6,8 +6,8 @@ import { openFile, openFolder, readJson, validate } from '../../io'
 import { UsageError } from '../failure'
 import { type Flag, type Settings, trainFlags } from '../flags'
 import { aboveZero, positive } from '../kinds'
+import { type MethodName, methodNames } from '../methods'
 import { checkCombinations, entriesOf } from '../settings'
-import { type MethodName, methodNames } from './methods'
 
 // The plan gives these to each run.
 const { seed, learningRate, method, output, split, metricForBestModel, greaterIsBetter, streaming, ...others } = trainFlags

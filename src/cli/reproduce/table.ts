@@ -1,5 +1,6 @@
+import { type MethodName, methodOf } from '../methods'
 import type { MethodRuns } from './experiment'
-import { type MethodName, methodTitles, metricKey } from './methods'
+import { metricKey } from './methods'
 import type { Recipe } from './recipe'
 import { type PairedTest, pairedTTest, type Summary, summary } from './statistics'
 
@@ -73,14 +74,14 @@ export function markdown(results: TaskResult[]): string {
   const methods = [...new Set(results.flatMap(({ cells }) => cells.map(({ method }) => method)))]
   const cell = ({ cells }: TaskResult, method: MethodName) => cells.find((each) => each.method === method)
   const rows = methods.flatMap((method) => [
-    [methodTitles[method], trained(results, method), ...results.map((r) => valueText(cell(r, method)))],
+    [methodOf(method).title, trained(results, method), ...results.map((r) => valueText(cell(r, method)))],
     ...optional([`– ${by}`, '', ...results.map((r) => fixed(cell(r, method)?.reported))]),
     ...optional(['– difference', '', ...results.map((r) => difference(cell(r, method)))]),
   ])
   const others = methods.filter((method) => results.some((r) => r.tests.some((test) => test.method === method)))
   const test = ({ tests }: TaskResult, method: MethodName) => tests.find((each) => each.method === method)
   const tests = others.flatMap((method) => [
-    [`CondLoRA − ${methodTitles[method]}`, '', ...results.map((r) => testText(test(r, method)))],
+    [`CondLoRA − ${methodOf(method).title}`, '', ...results.map((r) => testText(test(r, method)))],
     ...optional([`– ${by}`, '', ...results.map((r) => signed(test(r, method)?.reported))]),
   ])
   const head = ['', 'trained numbers', ...results.map(({ title, metric }) => `${title}, ${metric}`)]
