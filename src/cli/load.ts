@@ -34,6 +34,21 @@ export async function findSource(source: Source): Promise<{ settings: Settings; 
   return { settings: { model, labels: names, numLabels: classes }, adapterFolder }
 }
 
+/** The same of a run's folder or an adapter's, on the base that it names or on `model`. */
+export async function findAdapter(
+  folder: string,
+  { model, labels }: { model?: string; labels?: string[] },
+): Promise<{ settings: Settings; adapterFolder: string }> {
+  if (!folderHas(folder, 'adapter_config.json')) {
+    const { settings, adapterFolder } = await findSource({ run: folder, labels })
+    return { settings: { ...settings, model: model ?? settings.model }, adapterFolder }
+  }
+  const { base_model_name_or_path: named } = await readJson(openFolder(folder), 'adapter_config.json')
+  const base = model ?? named
+  if (typeof base !== 'string' || !base) throw new UsageError(`--model: is missing: ${folder}/adapter_config.json names no base model`)
+  return findSource({ model: base, adapterFolder: folder, labels })
+}
+
 /** A run's own settings, its paths moved to here. */
 export async function readRun(run: string): Promise<Settings> {
   if (!folderHas(run, 'config.json'))

@@ -5,6 +5,7 @@ import type { EvaluateOptions } from './evaluate'
 import { addCommon, addFlags, dataFlags, deviceFlags, methodFlags, planFlags, runFlags, trainerFlags } from './flags'
 import type { InfoOptions } from './info'
 import { names, natural, positive, reader } from './kinds'
+import type { MergeOptions } from './merge'
 import { methodNames } from './methods'
 import type { PredictOptions } from './predict'
 import type { ReproduceOptions } from './reproduce'
@@ -119,6 +120,35 @@ function addPredict(program: Command): void {
     .action(async (words: string[], options: PredictOptions) => (await import('./predict')).predict(words, options))
 }
 
+/** What a command that writes another folder of an adapter is given. */
+function addRewritten(command: Command, output: string): Command {
+  const { text, textPair } = dataFlags
+  const heading = 'Sample:'
+  command
+    .argument('<source>', 'folder of a run or of an adapter')
+    .addOption(new Option('--output <folder>', output).helpGroup('Output:'))
+    .addOption(new Option('--overwrite', 'replace what this command wrote there').helpGroup('Output:'))
+    .addOption(new Option('--model <folder or name>', 'base model (default: the one that run or adapter name)').helpGroup('Adapter:'))
+    .addOption(new Option('--labels <a,b,…>', 'class names in the order of their numbers').argParser(reader(names)).helpGroup('Adapter:'))
+    .addOption(new Option('--data <file>', 'compare logits on its first 32 rows (default: on a few sentences)').helpGroup(heading))
+  addFlags(command, heading, { text, textPair })
+  addFlags(command, 'Device:', deviceFlags)
+  return addCommon(command).usage('[options] RUN_OR_ADAPTER')
+}
+
+function addMerge(program: Command): void {
+  const command = program.command('merge').summary('write a model with the adapter in its weights')
+  command.description(
+    'Writes a Hugging Face folder with the adapter merged into the weights, reads it back, and tells how far its logits are from those of base and adapter.',
+  )
+  addRewritten(command, 'the model: config.json, model.safetensors, tokenizer files')
+    .addHelpText(
+      'after',
+      examples('merge run --output merged', 'merge adapter --model FacebookAI/roberta-base --output merged --data dev.csv'),
+    )
+    .action(async (source: string, options: MergeOptions) => (await import('./merge')).merge(source, options))
+}
+
 function addAnalyze(program: Command): void {
   const group = program.command('analyze').summary("the paper's analysis of trained adapters")
   const options = (command: Command, defaultFolder: string) => {
@@ -202,7 +232,7 @@ function shortNameHint(line: string): string {
 }
 
 /** The commands, in the order of the help: a new one is added here. */
-const commands = [addInfo, addDoctor, addTrain, addEvaluate, addPredict, addAnalyze, addReproduce]
+const commands = [addInfo, addDoctor, addTrain, addEvaluate, addPredict, addMerge, addAnalyze, addReproduce]
 
 export function createProgram(): Command {
   const program = new Command('condlora')

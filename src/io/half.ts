@@ -46,3 +46,14 @@ function halfBits(f: number): number {
   const tie = 1 << (shift - 1)
   return sign | (whole + (rest > tie || (rest === tie && whole & 1) ? 1 : 0))
 }
+
+/** float32 to bfloat16, ties to even, every NaN to one quiet NaN. */
+export function toBfloat16(values: Float32Array): Uint16Array<ArrayBuffer> {
+  const bits = new Uint32Array(values.buffer, values.byteOffset, values.length)
+  const out = new Uint16Array(bits.length)
+  for (let i = 0; i < bits.length; i++) {
+    const isNan = (bits[i] & 0x7fffffff) > 0x7f800000
+    out[i] = isNan ? 0x7fc0 : (bits[i] + 0x7fff + ((bits[i] >>> 16) & 1)) >>> 16
+  }
+  return out
+}

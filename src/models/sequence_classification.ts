@@ -1,5 +1,6 @@
 import type { Device } from '../gpu'
 import { noGrad, Tensor } from '../graph'
+import { type Files, type FloatType, openFolder } from '../io'
 import { Linear } from '../nn/linear'
 import { Pass } from '../nn/pass'
 import { crossEntropy } from '../ops/cross_entropy'
@@ -122,6 +123,8 @@ export class ModelForSequenceClassification implements SequenceClassifier {
   digest = ''
   /** The same of the encoder alone, which does not hang on the head that was drawn. */
   encoderDigest = ''
+  /** How the checkpoint stores the encoder; here all is f32. */
+  storedType: FloatType = 'F32'
 
   constructor(
     readonly device: Device,
@@ -139,6 +142,15 @@ export class ModelForSequenceClassification implements SequenceClassifier {
     const inputs = inputTensors(this.device, host.batch, host.length)
     writeInputs(inputs, host)
     return noGrad(() => classify(this, inputs, pass()))
+  }
+
+  /**
+   * Writes config.json and model.safetensors (transformers' names, the checkpoint's type), which transformers loads.
+   * @param target a folder, or its files
+   */
+  async savePretrained(target: string | Files): Promise<void> {
+    const { writeModel } = await import('./save')
+    await writeModel(this, typeof target === 'string' ? openFolder(target) : target)
   }
 
   /** Number of all weights, head included. */

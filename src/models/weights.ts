@@ -82,6 +82,8 @@ export async function loadWeights(model: ModelForSequenceClassification, plan: W
   }
   for (const [name, tensor] of tensors) await load(tensor, plan.found.get(`${prefix}.${name}`) as TensorEntry, write, chunk)
   model.encoderDigest = digest.hex
+  const { dtype } = [...plan.found.values()][0]
+  model.storedType = dtype === 'F16' || dtype === 'BF16' ? dtype : 'F32'
   let stream = 0
   for (const [name, tensor] of model.head.tensors) {
     stream++ // a tensor's numbers do not depend on which others are drawn

@@ -1,4 +1,4 @@
-import { fromBfloat16, fromHalf, toHalf } from '../../src/io'
+import { fromBfloat16, fromHalf, toBfloat16, toHalf } from '../../src/io'
 import { assert, rng, test } from '../harness'
 
 const known: [number, number][] = [
@@ -78,5 +78,17 @@ test('bfloat16', () => {
   assert.equal(
     [...fromBfloat16(Uint16Array.of(0x3f80, 0xc020, 0x3e20, 0x7f80, 0x0001))],
     [1, -2.5, 0.15625, Number.POSITIVE_INFINITY, 2 ** -133],
+  )
+})
+
+test('all 65,536 bfloat16 come back; between them the nearest, ties to even', () => {
+  const all = Uint16Array.from({ length: 65536 }, (_, i) => i)
+  const isNan = (h: number) => (h & 0x7fff) > 0x7f80
+  const wanted = all.map((h) => (isNan(h) ? 0x7fc0 : h))
+  assert.equal(toBfloat16(fromBfloat16(all)), wanted)
+  const ulp = 2 ** -7
+  assert.equal(
+    [...toBfloat16(Float32Array.of(1 + ulp / 2, 1 + 1.5 * ulp, 1 + ulp * 0.51, -1 - ulp * 0.49, 3.4e38))],
+    [0x3f80, 0x3f82, 0x3f81, 0xbf80, 0x7f80],
   )
 })

@@ -1,4 +1,4 @@
-import { memoryFiles, openSafetensors, readChunks, readTensor, writeSafetensors } from '../../src/io'
+import { memoryFiles, openSafetensors, readChunks, readTensor, streamSafetensors, writeSafetensors } from '../../src/io'
 import { assert, fixture, rng, test } from '../harness'
 
 const open = (bytes: Uint8Array) => openSafetensors(memoryFiles('folder', [['x.safetensors', bytes]]), 'x.safetensors')
@@ -103,6 +103,21 @@ test('the writer gives the bytes of the Python library', async () => {
     { name: 'é', shape: [1], data: zeros(1) },
   ])
   assert.equal(bytes, await fixture('io/order.safetensors'))
+})
+
+test('written in pieces, the bytes are the same', async () => {
+  const random = rng()
+  const tensors = (['F16', 'F32', 'BF16', 'F32'] as const).map((dtype, i) => ({
+    ...{ name: `t${i}`, shape: [3, i], dtype, data: random.normal(3 * i) },
+  }))
+  const files = memoryFiles('pieces')
+  await files.write('x', streamSafetensors(tensors.map((t) => ({ ...t, read: async () => t.data }))))
+  assert.equal(await files.read('x'), writeSafetensors(tensors))
+  const entries = await openSafetensors(files, 'x')
+  assert.equal(
+    [...entries.values()].map(({ name, dtype }) => `${name} ${dtype}`),
+    ['t1 F32', 't3 F32', 't2 BF16', 't0 F16'],
+  )
 })
 
 test('what is written is read back', async () => {
