@@ -149,6 +149,20 @@ function addMerge(program: Command): void {
     .action(async (source: string, options: MergeOptions) => (await import('./merge')).merge(source, options))
 }
 
+function addConvert(program: Command): void {
+  const command = program.command('convert').summary('write an adapter as plain LoRA, which PEFT reads')
+  command.description(
+    "Writes an adapter in another form: a CondLoRA one, this program's or that of the paper's authors, as LoRA of each layer. Tells how far the logits are apart.",
+  )
+  command.addOption(new Option('--to <form>', 'lora: plain LoRA, as PEFT writes it').choices(['lora']).makeOptionMandatory())
+  addRewritten(command, 'the adapter: adapter_config.json, adapter_model.safetensors')
+    .addHelpText(
+      'after',
+      examples('convert run --to lora --output lora', 'convert theirs --to lora --model FacebookAI/roberta-base --output lora'),
+    )
+    .action(async (source: string, options: MergeOptions) => (await import('./convert')).convert(source, options))
+}
+
 function addAnalyze(program: Command): void {
   const group = program.command('analyze').summary("the paper's analysis of trained adapters")
   const options = (command: Command, defaultFolder: string) => {
@@ -232,7 +246,7 @@ function shortNameHint(line: string): string {
 }
 
 /** The commands, in the order of the help: a new one is added here. */
-const commands = [addInfo, addDoctor, addTrain, addEvaluate, addPredict, addMerge, addAnalyze, addReproduce]
+const commands = [addInfo, addDoctor, addTrain, addEvaluate, addPredict, addMerge, addConvert, addAnalyze, addReproduce]
 
 export function createProgram(): Command {
   const program = new Command('condlora')

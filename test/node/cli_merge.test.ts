@@ -1,6 +1,6 @@
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { openFolder, openSafetensors } from '../../src/io'
+import { openFolder, openSafetensors, readTensor, writeSafetensors } from '../../src/io'
 import { AutoModelForSequenceClassification } from '../../src/models/auto'
 import { PeftModel } from '../../src/peft'
 import { assert, openTestDevice, test } from '../harness'
@@ -16,7 +16,7 @@ test('merge: a folder with adapter, head, labels and tokenizer in it, which give
     assert.is(merged.code, 0, merged.err)
     const told = JSON.parse(merged.out)
     assert.equal([told.output, told.base, told.texts], ['out/merged', 'tiny', 12])
-    assert.ok(told.largestLogit > 0.1 && told.largestDifference < 1e-5, merged.out)
+    assert.ok(told.largestLogit > 0.01 && told.largestDifference < 1e-5, merged.out)
     const held = ['config.json', 'model.safetensors', 'tokenizer.json', 'tokenizer_config.json']
     assert.equal([readdirSync(join(cwd, 'out')), readdirSync(join(cwd, 'out/merged')).sort()], [['merged'], held])
     const config = readJson(cwd, 'out/merged/config.json')
@@ -60,3 +60,61 @@ test('merge: a folder with adapter, head, labels and tokenizer in it, which give
     assert.is(failed.code, 1)
     assert.equal([weights().equals(first), readdirSync(join(cwd, 'out'))], [true, ['merged']])
   }))
+
+test('convert: CondLoRA, in its own form and in that of the paper’s program, as LoRA of each layer; what has no such form is refused', () =>
+  inFolder(async (cwd) => {
+    const run = await condlora([...trainArgs, '--steps', '6', '--dropout-placement', 'input', '--output', 'run'], { cwd })
+    assert.is(run.code, 0, run.err)
+    const converted = await condlora(['convert', 'run', '--to', 'lora', '--output', 'lora', '--json'], { cwd })
+    assert.is(converted.code, 0, converted.err)
+    const told = JSON.parse(converted.out)
+    assert.equal([told.from, told.to, told.texts], ['CONDLORA', 'LORA', 6])
+    assert.ok(told.largestLogit > 0.01 && told.largestDifference < 1e-5, converted.out)
+    assert.equal(readdirSync(join(cwd, 'lora')).sort(), ['adapter_config.json', 'adapter_model.safetensors', 'id2label.json'])
+    const config = readJson(cwd, 'lora/adapter_config.json')
+    assert.equal([config.peft_type, config.r, config.base_model_name_or_path], ['LORA', 8, 'tiny'])
+    const wanted = [0, 1].flatMap((layer) =>
+      ['query', 'value'].flatMap((kind) =>
+        ['A', 'B'].map((side) => `base_model.model.roberta.encoder.layer.${layer}.attention.self.${kind}.lora_${side}.weight`),
+      ),
+    )
+    const names = [...(await openSafetensors(openFolder(join(cwd, 'lora')), 'adapter_model.safetensors')).keys()]
+    assert.equal(names.filter((name) => !name.includes('classifier')).sort(), wanted)
+
+    await writeAsAuthors(join(cwd, 'run/adapter'), join(cwd, 'theirs'))
+    const theirs = await condlora(['convert', 'theirs', '--to', 'lora', '--model', 'tiny', '--labels', 'ham,spam', '--output', 'two'], {
+      cwd,
+    })
+    assert.is(theirs.code, 0, theirs.err)
+    const bytes = (folder: string) => readFileSync(join(cwd, folder, 'adapter_model.safetensors'))
+    assert.ok(bytes('two').equals(bytes('lora')))
+    assert.equal(readJson(cwd, 'two/adapter_config.json').base_model_name_or_path, 'tiny')
+
+    const head = await condlora([...trainArgs, '--method', 'head', '--steps', '1', '--output', 'head'], { cwd })
+    assert.is(head.code, 0, head.err)
+    for (const [args, code, message] of [
+      [['head', '--to', 'lora', '--output', 'three'], 1, /head\/adapter: the method HEAD has no form as plain LoRA; condlora merge takes/],
+      [['theirs', '--to', 'lora', '--output', 'three'], 2, /--model: is missing: theirs\/adapter_config\.json names no base model/],
+      [['run', '--output', 'three'], 2, /required option '--to <form>' not specified/],
+      [['run', '--to', 'lora', '--output', 'run/adapter', '--overwrite'], 2, /--output run\/adapter: is what is read/],
+    ] as const) {
+      const told = await condlora(['convert', ...args], { cwd })
+      assert.is(told.code, code, told.err)
+      assert.match(told.err, message)
+    }
+    assert.is(existsSync(join(cwd, 'three')), false)
+  }))
+
+/** The adapter as the paper's program would have written it. */
+async function writeAsAuthors(from: string, to: string): Promise<void> {
+  const stored = await openSafetensors(openFolder(from), 'adapter_model.safetensors')
+  const tensors = [...stored].map(async ([name, entry]) => ({
+    name: name.replace(/^.*\.(query|value)\.theta_([AB])$/, '$1.linear_for_lora_$2'),
+    shape: entry.shape,
+    data: await readTensor(entry),
+  }))
+  const { r, lora_alpha, lora_dropout, target_modules, modules_to_save } = readJson(from, 'adapter_config.json')
+  const config = { peft_type: 'ConditionalLORA', r, lora_alpha, lora_dropout, target_modules, modules_to_save }
+  await openFolder(to).write('adapter_model.safetensors', writeSafetensors(await Promise.all(tensors)))
+  await openFolder(to).write('adapter_config.json', new TextEncoder().encode(JSON.stringify(config)))
+}
