@@ -9,6 +9,7 @@ import { openCheckedDevice } from './device'
 import type { Settings } from './flags'
 import type { Interrupt } from './interrupt'
 import { classChoice } from './load'
+import { modelCard } from './model_card'
 import { StepProfile } from './profile'
 import { showProgress } from './progress'
 import { writeReport } from './report'
@@ -90,6 +91,10 @@ async function trainOn(model: CallablePeftModel, job: Job): Promise<{ outcome: O
   const metrics = data.validation ? await lastMetrics(trainer, run) : null
   const test = job.test ? await measured(trainer, job.test, job) : undefined
   await trainer.model.savePretrained(run.path('adapter'))
+  run.write(
+    'adapter/README.md',
+    modelCard({ settings: config, labels: model.base.config.id2label, peft: model.peftConfig, metrics, steps: trained.globalStep }),
+  )
   const outcome: Outcome = {
     run: run.folder,
     adapter: run.path('adapter'),

@@ -65,6 +65,16 @@ test('convert: CondLoRA, in its own form and in that of the paper’s program, a
   inFolder(async (cwd) => {
     const run = await condlora([...trainArgs, '--steps', '6', '--dropout-placement', 'input', '--output', 'run'], { cwd })
     assert.is(run.code, 0, run.err)
+    const card = readFileSync(join(cwd, 'run/adapter/README.md'), 'utf8')
+    assert.match(
+      card,
+      /^---\nbase_model: tiny\nlibrary_name: peft\npipeline_tag: text-classification\ntags:\n- base_model:adapter:tiny\n- condlora\n- transformers\nmetrics:\n- accuracy\n- f1\n- matthews_correlation\n---\n/,
+    )
+    assert.match(
+      card,
+      /\n---\n\n# CondLoRA on tiny\n\nMethod: CondLoRA; rank 8, alpha 8, 6 steps, learning rate 0\.01, seed 42\.\n\nClasses, by number: ham, spam\.\n/,
+    )
+    assert.match(card, /\| loss \| \d\.\d+ \|\n\| accuracy \| [01](\.\d+)? \|\n/)
     const converted = await condlora(['convert', 'run', '--to', 'lora', '--output', 'lora', '--json'], { cwd })
     assert.is(converted.code, 0, converted.err)
     const told = JSON.parse(converted.out)
