@@ -1,6 +1,7 @@
 import type { ResolvedPeftConfig } from '../peft/methods'
 import type { Metrics } from '../train'
 import type { Settings } from './flags'
+import { methodOf } from './methods'
 import { version } from './version'
 
 export interface Card {
@@ -14,7 +15,6 @@ export interface Card {
   steps: number
 }
 
-const names: Record<string, string> = { CONDLORA: 'CondLoRA', LORA: 'LoRA', HEAD: 'classification head' }
 /** Metrics as Hugging Face lists them. */
 const hubNames: Record<string, string> = { pearson: 'pearsonr', spearman: 'spearmanr', matthews: 'matthews_correlation' }
 const times = /(runtime|persecond)$/i
@@ -22,7 +22,7 @@ const times = /(runtime|persecond)$/i
 /** The README.md of an adapter: front matter with PEFT's keys, what was measured, how to load it. */
 export function modelCard({ settings, labels, peft, metrics, steps }: Card): string {
   const { model = '' } = settings
-  const method = names[peft.peftType] ?? peft.peftType
+  const { title: method } = methodOf(settings.method)
   const measured = Object.entries(metrics ?? {}).filter(([key]) => key.startsWith('eval') && !times.test(key))
   const tags = [`base_model:adapter:${model}`, peft.peftType.toLowerCase(), 'transformers']
   const scores = measured.map(([key]) => metricName(key)).flatMap((name) => (name === 'loss' ? [] : (hubNames[name] ?? name)))
@@ -79,7 +79,7 @@ function use(model: string, numLabels: number, { peftType }: ResolvedPeftConfig)
     'const model = await PeftModel.fromPretrained(base, FOLDER)',
     '```',
   ]
-  if (peftType === 'LORA')
+  if (['LORA', 'VERA', 'FOURIERFT'].includes(peftType))
     return [
       ...ours,
       '',
