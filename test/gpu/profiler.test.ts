@@ -36,7 +36,7 @@ test('every dispatch of the time between is in the table, none of before and aft
   const product = kernels.find(({ op }) => op === 'matmul')
   assert.ok(product && product.seconds > 0, 'a product takes time')
   assert.ok(Math.abs(product.flopsPerSecond * product.seconds - 3 * 2 * n ** 3) < 1, 'operations are those of 2n³')
-  assert.ok(product.bytesPerSecond * product.seconds >= 3 * 3 * 4 * n ** 2, 'at least three matrices are read or written')
+  assert.ok(Math.abs(product.bytesPerSecond * product.seconds - 3 * 3 * 4 * n ** 2) < 1, 'bytes are those of three matrices')
   const sum = (key: 'seconds' | 'share') => kernels.reduce((total, k) => total + k[key], 0)
   assert.ok(Math.abs(sum('share') - 1) < 1e-9)
   assert.ok(sum('seconds') <= wall, `${sum('seconds')} s of kernels in ${wall} s`)
