@@ -66,3 +66,15 @@ export function wordTask(rows: number, seed = 3): Dataset {
     columns: { text: 'text', label: 'label' },
   }
 }
+
+/** Two rows for the tiny model, the second one padded. */
+export const tinyTokens = {
+  inputIds: [
+    [0, 40, 41, 42, 2],
+    [0, 50, 2, 1, 1],
+  ],
+  attentionMask: [
+    [1, 1, 1, 1, 1],
+    [1, 1, 1, 0, 0],
+  ],
+}

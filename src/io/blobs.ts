@@ -30,7 +30,7 @@ export function blobFiles(name: string, files: Iterable<File | readonly [string,
 }
 
 /** `webkitRelativePath` begins with the name of the chosen folder. */
-const belowFolder = ({ webkitRelativePath, name }: File) => webkitRelativePath?.replace(/^[^/]*\//, '') || name
+export const belowFolder = ({ webkitRelativePath, name }: File) => webkitRelativePath?.replace(/^[^/]*\//, '') || name
 
 /**
  * What was dropped on a page: one folder with all that is in it, or loose files. Call it in the handler of the event
@@ -40,12 +40,13 @@ const belowFolder = ({ webkitRelativePath, name }: File) => webkitRelativePath?.
 export async function droppedFiles(items: DataTransferItemList): Promise<Files> {
   const entries = Array.from(items, (item) => item.webkitGetAsEntry()).filter((entry) => entry !== null)
   const only = entries.length === 1 ? entries[0] : undefined
-  const found: [string, Blob][] = []
-  for (const entry of entries) await collect(entry, only?.isDirectory ? '' : entry.name, found)
+  const found: [string, File][] = []
+  for (const entry of entries) await collectEntry(entry, only?.isDirectory ? '' : entry.name, found)
   return blobFiles(only?.name ?? 'the dropped files', found)
 }
 
-async function collect(entry: FileSystemEntry, path: string, found: [string, Blob][]): Promise<void> {
+/** The files of a dropped entry and of all folders below it, each with its path. */
+export async function collectEntry(entry: FileSystemEntry, path: string, found: [string, File][]): Promise<void> {
   if (entry.isFile) {
     found.push([path, await new Promise<File>((resolve, reject) => (entry as FileSystemFileEntry).file(resolve, reject))])
     return
@@ -55,7 +56,7 @@ async function collect(entry: FileSystemEntry, path: string, found: [string, Blo
     // A hundred at a time; none when all were given.
     const some = await new Promise<FileSystemEntry[]>((resolve, reject) => reader.readEntries(resolve, reject))
     if (!some.length) return
-    for (const each of some) await collect(each, path ? `${path}/${each.name}` : each.name, found)
+    for (const each of some) await collectEntry(each, path ? `${path}/${each.name}` : each.name, found)
   }
 }
 

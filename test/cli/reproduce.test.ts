@@ -1,11 +1,11 @@
 import { Clock } from '../../src/cli/reproduce/clock'
 import type { MethodRuns } from '../../src/cli/reproduce/experiment'
 import type { PlannedRun } from '../../src/cli/reproduce/plan'
-import type { Recipe } from '../../src/cli/reproduce/recipe'
 import { best, logUniform } from '../../src/cli/reproduce/search'
 import { pairedTTest, summary, twoSided } from '../../src/cli/reproduce/statistics'
 import { markdown, taskResult } from '../../src/cli/reproduce/table'
 import { assert, rng, test } from '../harness'
+import { rte } from './recipe_case'
 
 const near = (actual: number | null, wanted: number, tolerance = 1e-12) =>
   assert.ok(actual !== null && Math.abs(actual - wanted) <= tolerance * Math.max(1, Math.abs(wanted)), `${actual}, wanted ${wanted}`)
@@ -90,20 +90,9 @@ test('the best trial: the greatest metric, then the least loss; one that failed 
   assert.throws(() => best([trial(2, null, null)]), /no learning rate of 2 came to a result/)
 })
 
-const recipe: Recipe = {
-  ...{ name: 'rte', title: 'RTE', metric: 'accuracy', seeds: 3, notes: [] },
-  search: { low: 1e-4, high: 1e-2, trials: 4 },
-  settings: {
-    ...{ model: 'm', perDeviceTrainBatchSize: 16, numTrainEpochs: 10, rank: 4, dropout: 0.1, conversion: 'code' },
-    ...{ evalStrategy: 'epoch', earlyStoppingPatience: 3, loadBestModelAtEnd: true },
-  },
-  learningRates: { lora: 0.002 },
-  reported: { by: 'the paper', lora: 74.3, condlora: 74.2 },
-}
-
 test('the time that is left: by runs of the same method where one is done, by all others else', () => {
   const cost = { steps: 10, trained: 160, evaluated: 20 }
-  const run = (method: PlannedRun['method']): PlannedRun => ({ recipe, method, kind: 'seed', number: 1, folder: '', cost })
+  const run = (method: PlannedRun['method']): PlannedRun => ({ recipe: rte, method, kind: 'seed', number: 1, folder: '', cost })
   const runs = [run('lora'), run('lora'), run('lora'), run('condlora'), run('condlora'), run('condlora')]
   const clock = new Clock()
   assert.is(clock.left(runs), undefined)
@@ -125,7 +114,7 @@ const runsOf = (method: MethodRuns['method'], accuracies: number[]): MethodRuns 
 })
 
 test('the table: means with their spread, what others report, differences, and the paired test', () => {
-  const result = taskResult(recipe, [
+  const result = taskResult(rte, [
     runsOf('head', [0.6, 0.61, 0.62]),
     runsOf('lora', [0.74, 0.75, 0.76]),
     runsOf('condlora', [0.741, 0.752, 0.763]),

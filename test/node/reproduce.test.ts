@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { planRuns, runSettings } from '../../src/cli/reproduce/plan'
-import type { Recipe } from '../../src/cli/reproduce/recipe'
+import { rte } from '../cli/recipe_case'
 import { assert, test } from '../harness'
 import { bin, condlora, inFolder, readJson } from './command'
 
@@ -190,17 +190,6 @@ test('reproduce: what is wrong in a recipe or a flag is told in one line', () =>
     }
     assert.ok(existsSync(join(bin, '../recipes/sst2.json')), 'recipes come with the command')
   }))
-
-const rte: Recipe = {
-  ...{ name: 'rte', title: 'RTE', metric: 'accuracy', seeds: 3, notes: [] },
-  search: { low: 1e-4, high: 1e-2, trials: 4 },
-  settings: {
-    ...{ model: 'm', perDeviceTrainBatchSize: 16, numTrainEpochs: 10, rank: 4, dropout: 0.1, conversion: 'code' },
-    ...{ evalStrategy: 'epoch', earlyStoppingPatience: 3, loadBestModelAtEnd: true },
-  },
-  learningRates: { lora: 0.002 },
-  reported: { by: 'the paper', lora: 74.3, condlora: 74.2 },
-}
 
 test('the plan: a search where no learning rate is known, the same steps and rows for each run', () => {
   const methods = ['head', 'lora', 'condlora'] as const

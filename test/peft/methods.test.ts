@@ -4,20 +4,9 @@ import type { CallablePeftModel } from '../../src/peft'
 import { countsLine, getPeftModel, type PeftConfig, PeftModel, trainableParameters } from '../../src/peft'
 import { assert, openTestDevice, rng, test } from '../harness'
 import { robertaBase as robertaFile } from '../models/fixtures'
-import { tinyModel } from '../tiny'
+import { tinyModel, tinyTokens as tokens } from '../tiny'
 
 const robertaBase = encoderConfig({ ...robertaFile, layer_norm_eps: 1e-5 }, 'roberta-base')
-
-const tokens = {
-  inputIds: [
-    [0, 40, 41, 42, 2],
-    [0, 50, 2, 1, 1],
-  ],
-  attentionMask: [
-    [1, 1, 1, 1, 1],
-    [1, 1, 1, 0, 0],
-  ],
-}
 
 const kinds: PeftConfig[] = [
   { peftType: 'HEAD' },

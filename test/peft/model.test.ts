@@ -2,18 +2,7 @@ import { memoryFiles } from '../../src/io'
 import { namedTensors } from '../../src/models/modules'
 import { type CallablePeftModel, getPeftModel, type PeftConfig, PeftModel } from '../../src/peft'
 import { assert, openTestDevice, rng, test } from '../harness'
-import { tinyModel } from '../tiny'
-
-const tokens = {
-  inputIds: [
-    [0, 40, 41, 42, 2],
-    [0, 50, 2, 1, 1],
-  ],
-  attentionMask: [
-    [1, 1, 1, 1, 1],
-    [1, 1, 1, 0, 0],
-  ],
-}
+import { tinyModel, tinyTokens as tokens } from '../tiny'
 
 const lora: PeftConfig = { peftType: 'LORA', r: 3, loraAlpha: 5 }
 const condlora: PeftConfig = { peftType: 'CONDLORA', r: 2, targetModules: ['query', 'key'] }

@@ -1,5 +1,6 @@
 import { useSignal } from '@preact/signals'
 import type { ComponentChildren } from 'preact'
+import { belowFolder, collectEntry } from '../../../io/blobs'
 import { type Place, troubles } from './state'
 
 /** Moves the keyboard's focus on, where what had it goes away: to the first of these that is there when the page is drawn anew. */
@@ -149,8 +150,6 @@ export function Drop(props: {
 
 const nameOf = (files: FileAt[]) => (files.length === 1 ? files[0].file.name : 'your files')
 
-const belowFolder = ({ webkitRelativePath, name }: File) => webkitRelativePath.replace(/^[^/]*\//, '') || name
-
 /** The files of a drop. Its items are gone after the event's handler, so the entries are taken before anything is awaited. */
 async function entriesOf({ items, files }: DataTransfer): Promise<{ files: FileAt[]; name: string }> {
   const entries = Array.from(items, (item) => item.webkitGetAsEntry()).filter((entry) => entry !== null)
@@ -158,21 +157,9 @@ async function entriesOf({ items, files }: DataTransfer): Promise<{ files: FileA
     const loose = Array.from(files, (file) => ({ path: file.name, file }))
     return { files: loose, name: nameOf(loose) }
   }
-  const found: FileAt[] = []
+  const found: [string, File][] = []
   const only = entries.length === 1 && entries[0].isDirectory
-  for (const entry of entries) await collect(entry, only ? '' : entry.name, found)
-  return { files: found, name: only ? entries[0].name : nameOf(found) }
-}
-
-async function collect(entry: FileSystemEntry, path: string, found: FileAt[]): Promise<void> {
-  if (entry.isFile) {
-    found.push({ path, file: await new Promise<File>((resolve, reject) => (entry as FileSystemFileEntry).file(resolve, reject)) })
-    return
-  }
-  const reader = (entry as FileSystemDirectoryEntry).createReader()
-  for (;;) {
-    const some = await new Promise<FileSystemEntry[]>((resolve, reject) => reader.readEntries(resolve, reject))
-    if (!some.length) return
-    for (const each of some) await collect(each, path ? `${path}/${each.name}` : each.name, found)
-  }
+  for (const entry of entries) await collectEntry(entry, only ? '' : entry.name, found)
+  const below = found.map(([path, file]) => ({ path, file }))
+  return { files: below, name: only ? entries[0].name : nameOf(below) }
 }
