@@ -30,7 +30,7 @@ export async function runCases(device: Device, kernel: Kernel, cases: Case[]): P
   let staging: GPUBuffer
   let error: Promise<GPUError | null>
   try {
-    staging = submit(device, kernel, pipeline, cases, places, make)
+    staging = submit(device, pipeline, cases, places, make)
   } finally {
     error = gpu.popErrorScope()
   }
@@ -63,7 +63,7 @@ function layOut(cases: Case[]): Place[][] {
 
 type Make = (size: number, usage: number) => GPUBuffer
 
-function submit(device: Device, kernel: Kernel, pipeline: GPUComputePipeline, cases: Case[], places: Place[][], make: Make): GPUBuffer {
+function submit(device: Device, pipeline: GPUComputePipeline, cases: Case[], places: Place[][], make: Make): GPUBuffer {
   const { gpu } = device
   const end = (written: boolean) =>
     Math.max(0, ...places.flat().map((p) => (p.written === written ? Math.ceil((p.offset + p.size) / alignment) * alignment : 0)))
@@ -86,7 +86,7 @@ function submit(device: Device, kernel: Kernel, pipeline: GPUComputePipeline, ca
   const pass = encoder.beginComputePass()
   pass.setPipeline(pipeline)
   cases.forEach((_, i) => {
-    const group = bindGroup(gpu, kernel, uniform, places[i], inputs, outputs)
+    const group = bindGroup(gpu, pipeline, uniform, places[i], inputs, outputs)
     for (const { at, grid } of launches[i]) {
       pass.setBindGroup(0, group, [at])
       pass.dispatchWorkgroups(...grid)
@@ -115,7 +115,7 @@ function ranges(groups: number): Range[] {
 
 function bindGroup(
   gpu: GPUDevice,
-  kernel: Kernel,
+  pipeline: GPUComputePipeline,
   uniform: GPUBuffer,
   places: Place[],
   inputs: GPUBuffer,
@@ -126,8 +126,8 @@ function bindGroup(
     resource: { buffer: written ? outputs : inputs, offset, size },
   }))
   return gpu.createBindGroup({
-    label: kernel.label,
-    layout: kernel.layout,
+    label: pipeline.label,
+    layout: pipeline.getBindGroupLayout(0),
     entries: [{ binding: 0, resource: { buffer: uniform, size: uniformBinding } }, ...storages],
   })
 }

@@ -47,9 +47,9 @@ export async function doctor(device: Device, options: DoctorOptions = {}): Promi
 const named = ({ name, file }: Subject) => ({ name, file })
 
 async function examine(device: Device, subject: Subject): Promise<KernelResult> {
-  const { name, source, entry, constants, check } = subject
+  const { name, shader, entry, constants, check } = subject
   try {
-    const kernel = device.kernels.get(name, source, entry, constants)
+    const kernel = device.kernels.get(name, shader, entry, constants)
     const cases = check.cases(constants ?? {}, new Random())
     const error = worst(cases, await runCases(device, kernel, cases))
     return { ...named(subject), ok: error <= tolerance, error, ...(error <= tolerance ? {} : { problem: complaint(error) }) }

@@ -1,6 +1,6 @@
 import { shaders } from 'condlora:build'
 import type { Device } from '../gpu'
-import type { Kernel } from '../gpu/pipelines'
+import type { Kernel, Shader } from '../gpu/pipelines'
 import { lanesOf } from '../ops/gemm_kernels'
 import type { Check, Constants } from './check'
 import { checks } from './checks'
@@ -10,7 +10,7 @@ export interface Subject {
   /** E.g. `softmax.wgsl LANES=32 WIDE=true`. */
   name: string
   file: string
-  source: string
+  shader: Shader
   entry: string
   constants: Constants | undefined
   check: Check
@@ -28,7 +28,7 @@ export function allSubjects(device: Device, only = false): Subject[] {
         .map(({ constants, subgroups }) => {
           const entry = check.entry ?? 'main'
           const skip = subgroups && subgroups !== lanesOf(device) ? `needs subgroups of ${subgroups} threads` : undefined
-          return { name: kernelName(file, entry, constants), file, source: shaders[file], entry, constants, check, skip }
+          return { name: kernelName(file, entry, constants), file, shader: shaders[file], entry, constants, check, skip }
         }),
     ),
   )
@@ -37,12 +37,12 @@ export function allSubjects(device: Device, only = false): Subject[] {
 /** The kernels that this device was asked for so far, e.g. by recording a step; kernels of other libraries are left out. */
 export function presentSubjects(device: Device): Subject[] {
   const files = new Map(Object.entries(shaders).map(([file, source]) => [source, file]))
-  return device.kernels.all.flatMap((kernel) => presentSubject(kernel, files.get(kernel.source)))
+  return device.kernels.all.flatMap((kernel) => presentSubject(kernel, files.get(kernel.text?.source ?? '')))
 }
 
-function presentSubject({ source, entry, constants }: Kernel, file: string | undefined): Subject[] {
+function presentSubject({ shader, entry, constants }: Kernel, file: string | undefined): Subject[] {
   const check = file === undefined ? undefined : checks[file].find((c) => (c.entry ?? 'main') === entry)
-  return file !== undefined && check ? [{ name: kernelName(file, entry, constants), file, source, entry, constants, check }] : []
+  return file !== undefined && check ? [{ name: kernelName(file, entry, constants), file, shader, entry, constants, check }] : []
 }
 
 /** File and form in words: what a report names. */

@@ -3,7 +3,7 @@ import { asError, DeviceLostError, GpuError } from './errors'
 import { prepare } from './launch'
 import { Memory, Storage } from './memory'
 import { Pacer, realGpu, softwareGpu } from './pacer'
-import { Kernels } from './pipelines'
+import { Kernels, type Shader } from './pipelines'
 import { keepAlive } from './platform.node'
 import type { Profiler } from './profiler'
 import { Arena, Recording } from './recording'
@@ -22,7 +22,7 @@ export interface Binding {
 /** What an op hands to `device.run`. */
 export interface Dispatch {
   op: string
-  shader: string
+  shader: Shader
   entry?: string
   constants?: Constants
   /** Bindings 1, 2, … in the shader's order. */
@@ -124,8 +124,8 @@ export class Device {
     this.work.assertAlive()
     if (d.groups === 0) return
     const kernel = this.kernels.get(d.op, d.shader, d.entry ?? 'main', d.constants)
-    if (kernel.writes.length !== d.bind.length)
-      throw new GpuError(`${d.op}: the kernel has ${kernel.writes.length} storage bindings, the op gave ${d.bind.length}`)
+    const wanted = kernel.text?.writes.length ?? d.bind.length
+    if (wanted !== d.bind.length) throw new GpuError(`${d.op}: the kernel has ${wanted} storage bindings, the op gave ${d.bind.length}`)
     this.#checkBindings(d)
     const bytes = d.bytes ?? d.bind.reduce((sum, { size }) => sum + size, 0)
     const command: Command = { op: d.op, kernel, bindings: d.bind, words: d.words, groups: d.groups, flops: d.flops ?? 0, bytes }

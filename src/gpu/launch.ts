@@ -25,7 +25,7 @@ export async function prepare(
   return commands.flatMap((c, i) => {
     const group = device.work.watch(
       'validation',
-      () => bindGroup(device, c, uniform),
+      () => bindGroup(device, c, pipelines[i], uniform),
       (message) => new GpuError(`${c.op}: ${message}`),
     )
     return ranges[i].map(({ count, at }): Launch => {
@@ -37,14 +37,14 @@ export async function prepare(
   })
 }
 
-function bindGroup(device: Device, c: Command, uniform: GPUBuffer): GPUBindGroup {
+function bindGroup(device: Device, c: Command, pipeline: GPUComputePipeline, uniform: GPUBuffer): GPUBindGroup {
   const storages = c.bindings.map((b, i) => ({
     binding: i + 1,
     resource: { buffer: b.buffer ?? device.realBuffer(b.storage, c.op), offset: b.offset, size: Math.max(4, b.size) },
   }))
   return device.gpu.createBindGroup({
     label: c.op,
-    layout: c.kernel.layout,
+    layout: pipeline.getBindGroupLayout(0),
     entries: [{ binding: 0, resource: { buffer: uniform, size: uniformBinding } }, ...storages],
   })
 }

@@ -1,20 +1,23 @@
 import { GpuError } from './errors'
 import { type Constants, preprocess } from './wgsl'
 
-/** A compiled kernel: `access[i]` tells whether binding i + 1 is written. Binding 0 is the uniform. */
+/** A kernel's text, or what loads it: kernels that few devices take are pieces of their own in a page. */
+export type Shader = string | (() => Promise<string>)
+
+/** A kernel: `writes[i]` tells whether binding i + 1 is written. Binding 0 is the uniform. */
 export interface Kernel {
   readonly label: string
-  readonly source: string
+  readonly shader: Shader
   readonly entry: string
   readonly constants: Constants | undefined
-  readonly layout: GPUBindGroupLayout
-  readonly writes: boolean[]
   readonly pipeline: Promise<GPUComputePipeline>
+  /** What the text says; there when the pipeline is, and at once where the text need not be loaded. */
+  text?: { readonly source: string; readonly writes: readonly boolean[] }
 }
 
 /** Kernels by text, entry point and constants; each is compiled once per device, asynchronously. */
 export class Kernels {
-  readonly #cache = new Map<string, Map<string, Kernel>>()
+  readonly #cache = new Map<Shader, Map<string, Kernel>>()
   /** How many pipelines were made, and how long the compiler took for them in all (ms, overlapping). */
   compiled = 0
   compileMs = 0
@@ -26,16 +29,33 @@ export class Kernels {
     return [...this.#cache.values()].flatMap((forms) => [...forms.values()])
   }
 
-  get(op: string, source: string, entry: string, constants: Constants | undefined): Kernel {
-    let forms = this.#cache.get(source)
-    if (!forms) this.#cache.set(source, (forms = new Map()))
+  get(op: string, shader: Shader, entry: string, constants: Constants | undefined): Kernel {
+    let forms = this.#cache.get(shader)
+    if (!forms) this.#cache.set(shader, (forms = new Map()))
     const key = constants ? `${entry} ${JSON.stringify(constants)}` : entry
     let kernel = forms.get(key)
-    if (!kernel) forms.set(key, (kernel = this.#compile(op, source, entry, constants)))
+    if (!kernel) forms.set(key, (kernel = this.#make(op, shader, entry, constants)))
     return kernel
   }
 
-  #compile(op: string, source: string, entry: string, constants: Constants | undefined): Kernel {
+  #make(label: string, shader: Shader, entry: string, constants: Constants | undefined): Kernel {
+    this.compiled++
+    const compile = (source: string) => {
+      const { pipeline, writes } = this.#compile(label, source, entry, constants)
+      return { pipeline, text: { source, writes } }
+    }
+    if (typeof shader === 'string') return { label, shader, entry, constants, ...compile(shader) }
+    const pipeline = shader().then((source) => {
+      const made = compile(source)
+      kernel.text = made.text
+      return made.pipeline
+    })
+    pipeline.catch(() => {}) // as below
+    const kernel: Kernel = { label, shader, entry, constants, pipeline }
+    return kernel
+  }
+
+  #compile(op: string, source: string, entry: string, constants: Constants | undefined) {
     const code = preprocess(source, constants)
     const writes = storageBindings(code)
     this.device.pushErrorScope('validation')
@@ -67,8 +87,7 @@ export class Kernels {
         },
       )
     pipeline.catch(() => {}) // whoever dispatches it sees the error
-    this.compiled++
-    return { label: op, source, entry, constants, layout, writes, pipeline }
+    return { writes, pipeline }
   }
 }
 

@@ -1,10 +1,13 @@
 import tiled from '../../shaders/matmul.wgsl'
 import blocks from '../../shaders/matmul_blocks.wgsl'
-import direct from '../../shaders/matmul_direct.wgsl'
-import lanesShader from '../../shaders/matmul_lanes.wgsl'
-import plain from '../../shaders/matmul_plain.wgsl'
 import { type Binding, type Device, f32, type Word } from '../gpu'
 import { extent, type Matrix, type Operand, operands, type Part } from './gemm_operands'
+
+// Kernels that only software adapters take: most pages never load them.
+const direct = () => import('../../shaders/matmul_direct.wgsl').then(text)
+const lanesShader = () => import('../../shaders/matmul_lanes.wgsl').then(text)
+const plain = () => import('../../shaders/matmul_plain.wgsl').then(text)
+const text = (module: { default: string }) => module.default
 
 /** A product that fits its bindings: where each operand begins in its binding, and what all kernels take. */
 interface Job extends Part {

@@ -99,6 +99,12 @@ function training(device: Device): void {
     back(ops.convert([zeros(device, 5, 5)], zeros(device, 2, 5), zeros(device, 2, 5), form))
 }
 
+/** The file of each dispatch's kernel. */
+async function filesOf(seen: Dispatch[]): Promise<string[]> {
+  const files = new Map(Object.entries(shaders).map(([file, source]) => [source, file]))
+  return Promise.all(seen.map(async ({ shader }) => files.get(typeof shader === 'string' ? shader : await shader()) ?? 'unknown'))
+}
+
 /** Column sums are in parts of any number of rows. */
 function formOf(file: string, constants: Constants | undefined): string {
   const { PER_PART, ...others } = constants ?? {}
@@ -108,10 +114,10 @@ function formOf(file: string, constants: Constants | undefined): string {
 
 test('what ops dispatch, on processors and on GPUs, is what the doctor checks: no form more, none less', async () => {
   const device = await openTestDevice({ cap: { maxStorageBufferBindingSize: 128 << 20 } })
-  const files = new Map(Object.entries(shaders).map(([file, source]) => [source, file]))
   const seen = [pointwise, rows, products, training].flatMap((body) => dispatched(device, body))
   assert.ok(seen.every((d) => (d.entry ?? 'main') === 'main'))
-  const used = new Set(seen.map((d) => formOf(files.get(d.shader) ?? 'unknown', d.constants)))
+  const files = await filesOf(seen)
+  const used = new Set(seen.map((d, i) => formOf(files[i], d.constants)))
   const checked = new Set(allSubjects(device).map((s) => formOf(s.file, s.constants)))
   assert.equal(
     [...used].filter((name) => !checked.has(name)),
@@ -130,7 +136,6 @@ test('what ops dispatch, on processors and on GPUs, is what the doctor checks: n
 
 test('the forms that are checked for this kind of device are those that its ops take', async () => {
   const device = await openTestDevice()
-  const files = new Map(Object.entries(shaders).map(([file, source]) => [source, file]))
   const own = device.run
   const seen: Dispatch[] = []
   device.run = (d) => void seen.push(d)
@@ -139,7 +144,8 @@ test('the forms that are checked for this kind of device are those that its ops 
   } finally {
     device.run = own
   }
-  const used = new Set(seen.map((d) => formOf(files.get(d.shader) ?? 'unknown', d.constants)))
+  const files = await filesOf(seen)
+  const used = new Set(seen.map((d, i) => formOf(files[i], d.constants)))
   const short = new Set(allSubjects(device, true).map((s) => formOf(s.file, s.constants)))
   for (const name of used) assert.ok(short.has(name), name)
   const other = allSubjects(device).filter((s) => !short.has(formOf(s.file, s.constants)))

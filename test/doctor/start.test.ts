@@ -122,7 +122,12 @@ test('a cache that cannot be read or written costs a check, no more', async () =
 /** As on a device that computes this kernel wrong: the device has the right text, and runs another. */
 async function withBrokenText<T>(device: Device, body: () => Promise<T>): Promise<T> {
   const { kernels } = device
-  const right = (kernel: Kernel) => ({ ...kernel, source: kernel.source.replace(wrongNorm.replace, wrongNorm.find) })
+  const correct = (text: string) => text.replace(wrongNorm.replace, wrongNorm.find)
+  const right = (kernel: Kernel): Kernel => ({
+    ...kernel,
+    shader: typeof kernel.shader === 'string' ? correct(kernel.shader) : kernel.shader,
+    text: kernel.text && { ...kernel.text, source: correct(kernel.text.source) },
+  })
   // The list of kernels tells the text that was asked for.
   const get = () => (Reflect.get(Kernels.prototype, 'all', kernels) as Kernel[]).map(right)
   Object.defineProperty(kernels, 'all', { configurable: true, get })
