@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander'
 import { type GlueName, glueTasks } from '../data/glue_tasks'
 import type { TrainingArguments } from '../train'
-import { aboveZero, bytes, flag, fromZero, type Kind, names, natural, oneOf, positive, rate, reader, share, text } from './kinds'
+import { aboveZero, bytes, flag, fromZero, type Kind, names, natural, oneOf, part, positive, rate, reader, share, text } from './kinds'
 import { methodNames } from './methods'
 
 /** One option of a command; its key is also the key in a config file. */
@@ -48,6 +48,11 @@ export const methodFlags = {
   targetModules: make(names, 'modules to adapt (default: query,value); or all-linear'),
   conversion: make(oneOf(['code', 'rectangular']), 'condlora: how A comes from the frozen weight (default: code)'),
   dropoutPlacement: make(oneOf(['adapter', 'input']), 'condlora: where dropout acts (default: adapter)'),
+  useX: make(
+    oneOf(['none', 'type1', 'type2']),
+    "condlora: the authors' variants in which a layer's input counts; type2 cannot be merged (default: none)",
+  ),
+  xScaling: make(part, 'condlora: how much it counts with --use-x, above 0, at most 1 (default: 0.5)'),
   projectionRank: make(positive, 'vera: rank of the random projections that all layers share (default: 256)'),
   nFrequency: make(positive, 'fourierft: trained numbers of each spectrum (default: 1000)'),
   scaling: make(aboveZero, 'fourierft: the factor on what comes of them (default: 150)'),

@@ -21,6 +21,7 @@ export const natural = numeric('a whole number from 0', v.pipe(v.number(), v.int
 export const aboveZero = numeric('a number above 0', v.pipe(v.number(), v.finite(), v.gtValue(0)))
 export const fromZero = numeric('a number from 0', v.pipe(v.number(), v.finite(), v.minValue(0)))
 export const share = numeric('a number from 0 to 1', v.pipe(v.number(), v.minValue(0), v.maxValue(1)))
+export const part = numeric('a number above 0, at most 1', v.pipe(v.number(), v.gtValue(0), v.maxValue(1)))
 export const rate = numeric('a number from 0 to below 1', v.pipe(v.number(), v.minValue(0), v.ltValue(1)))
 
 const units: Record<string, number> = { '': 1, kb: 1e3, mb: 1e6, gb: 1e9, kib: 2 ** 10, mib: 2 ** 20, gib: 2 ** 30 }

@@ -38,7 +38,7 @@ export const methods = {
   condlora: {
     title: 'CondLoRA',
     config: { peftType: 'CONDLORA' },
-    flags: { ...lowRank, conversion: 'conversion', dropoutPlacement: 'dropoutPlacement' },
+    flags: { ...lowRank, conversion: 'conversion', dropoutPlacement: 'dropoutPlacement', useX: 'useX', xScaling: 'loraXScaling' },
   },
   full: { title: 'full fine-tuning', config: { peftType: 'FULL' }, flags: {}, learningRate: 2e-5 },
 } satisfies Record<string, Method>

@@ -69,7 +69,7 @@ const list = (key: string, values: string[]) => [`${key}:`, ...values.map((value
 const yaml = (text: string) =>
   /^[A-Za-z][\w./-]*(:[A-Za-z][\w./-]*)*$/.test(text) && !/^(true|false|null|yes|no|on|off)$/i.test(text) ? text : JSON.stringify(text)
 
-function use(model: string, numLabels: number, { peftType }: ResolvedPeftConfig): string[] {
+function use(model: string, numLabels: number, peft: ResolvedPeftConfig): string[] {
   const ours = [
     '```js',
     "import { AutoModelForSequenceClassification, openDevice, PeftModel } from 'condlora'",
@@ -79,7 +79,7 @@ function use(model: string, numLabels: number, { peftType }: ResolvedPeftConfig)
     'const model = await PeftModel.fromPretrained(base, FOLDER)',
     '```',
   ]
-  if (['LORA', 'VERA', 'FOURIERFT'].includes(peftType))
+  if (['LORA', 'VERA', 'FOURIERFT'].includes(peft.peftType))
     return [
       ...ours,
       '',
@@ -89,5 +89,6 @@ function use(model: string, numLabels: number, { peftType }: ResolvedPeftConfig)
       `model = AutoPeftModelForSequenceClassification.from_pretrained(FOLDER, num_labels=${numLabels})`,
       '```',
     ]
-  return peftType === 'CONDLORA' ? [...ours, '', 'PEFT reads it after `condlora convert FOLDER --to lora --output LORA`.'] : ours
+  const asLora = peft.peftType === 'CONDLORA' && peft.useX !== 'type2'
+  return asLora ? [...ours, '', 'PEFT reads it after `condlora convert FOLDER --to lora --output LORA`.'] : ours
 }

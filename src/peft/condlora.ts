@@ -1,12 +1,11 @@
 import * as v from 'valibot'
 import { noGrad, type Tensor } from '../graph'
 import type { FlatParameters, ParameterSpec } from '../nn/parameters'
-import type { LinearAdapter } from '../nn/pass'
 import { convert, packedLayout } from '../ops/conversion'
 import { Random } from '../ops/philox'
 import { finite, positive, rate, targeting } from './config'
 import { LowRankAdapter } from './low_rank'
-import type { Derived, Kind, LowRankFactors, Method, Prepared } from './method'
+import type { Derived, Kind, LowRankFactors, Method } from './method'
 import { findTargets, roleOf, type Target } from './targets'
 
 const schema = v.strictObject({
@@ -21,11 +20,15 @@ const schema = v.strictObject({
   conversion: v.optional(v.picklist(['code', 'rectangular']), 'code'),
   /** Where loraDropout acts: before the adapter alone, or before the frozen product too (the authors' program). */
   dropoutPlacement: v.optional(v.picklist(['adapter', 'input']), 'adapter'),
+  /** The authors' variants in which the layer's input counts (see `condlora_x.ts`); not in the paper. */
+  useX: v.optional(v.picklist(['none', 'type1', 'type2']), 'none'),
+  /** How much, with useX. */
+  loraXScaling: v.optional(v.pipe(finite, v.gtValue(0), v.maxValue(1)), 0.5),
   /** Digest of the encoder whose weights A and B are computed from; written by itself. null: any will do. */
   baseDigest: v.optional(v.nullable(v.string()), null),
 })
 
-type CondLoraConfig = v.InferOutput<typeof schema>
+export type CondLoraConfig = v.InferOutput<typeof schema>
 
 export const condlora: Kind<typeof schema> = {
   schema,
@@ -38,7 +41,9 @@ export const condlora: Kind<typeof schema> = {
           `${model.nameOrPath} has ${encoderDigest}. Load its own base, or say { config: { baseDigest: null } } to use this one all the same`,
       )
     config.baseDigest = encoderDigest || config.baseDigest
-    return new CondLora(config, await findTargets(model, config), seed)
+    const targets = await findTargets(model, config)
+    const plain = new CondLora(config, targets, seed)
+    return config.useX === 'none' ? plain : new (await import('./condlora_x')).CondLoraX(plain, config, targets)
   },
 }
 
@@ -83,8 +88,8 @@ export class CondLora implements Method {
     })
   }
 
-  prepare(trained: FlatParameters): Prepared {
-    const adapters = new Map<string, LinearAdapter>()
+  prepare(trained: FlatParameters) {
+    const adapters = new Map<string, LowRankAdapter>()
     const derived: Derived[] = []
     for (const group of this.#groups) {
       const { tensor, factors } = this.#convert(group, trained)

@@ -17,11 +17,11 @@ export interface LowRankOptions {
 
 /** y = W·x + b + scaling·B·A·dropout(x): the forward of LoRA and of all that ends in an A and a B per layer. */
 export class LowRankAdapter implements LinearAdapter {
-  constructor(private readonly options: LowRankOptions) {}
+  constructor(readonly options: LowRankOptions) {}
 
-  forward({ weight, bias }: Linear, x: Tensor, pass: Pass): Tensor {
-    const { A, B, scaling, dropout, placement } = this.options
-    const dropped = pass.dropout(x, dropout)
+  /** `dropped`: x after the adapter's dropout, where that is known already. */
+  forward({ weight, bias }: Linear, x: Tensor, pass: Pass, dropped = pass.dropout(x, this.options.dropout)): Tensor {
+    const { A, B, scaling, placement } = this.options
     return loraLinear(placement === 'input' ? dropped : x, pass.of(weight), pass.of(bias), { A, B, scaling, input: dropped })
   }
 

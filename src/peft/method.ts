@@ -14,7 +14,7 @@ export interface Derived {
 export interface Prepared {
   adapters: ReadonlyMap<string, LinearAdapter>
   derived: Derived[]
-  /** Tensors computed once per optimizer step that no gradient goes through. */
+  /** Other tensors computed once per optimizer step: gradients pass through to the leaves, or not at all. */
   fixed?: Tensor[]
 }
 

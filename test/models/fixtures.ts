@@ -29,10 +29,12 @@ export async function goldenTokens(folder: string) {
   return { inputIds, attentionMask, batch: 5, length: 19 }
 }
 
-/** Golden names to ours: `theta.attention/self/query/A`, `….lora_A.default.weight`, `classifier.modules_to_save.default.…`. */
+/** Golden names to ours: `theta.attention/self/query/A`, `query.linear_for_lora_A`, `….lora_A.default.weight`, `classifier.modules_to_save.default.…`. */
 export const ourName = (name: string) =>
   name
     .replace(/^theta\.(.+)\/([AB])$/, (_, role: string, side: string) => `conversion.${role.replaceAll('/', '.')}.theta_${side}`)
+    .replace(/^(query|value)\.linear_for_lora_([AB])$/, 'conversion.attention.self.$1.theta_$2')
+    .replace(/^linear_for_lora_x$/, 'conversion.theta_x')
     .replace(/^base_model\.model\./, '')
     .replace(/modules_to_save\.default\./, '')
     .replace(/\.default\.weight$/, '.weight')

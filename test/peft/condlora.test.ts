@@ -1,5 +1,5 @@
 import { type Files, memoryFiles, openSafetensors, readJson, readTensor, writeSafetensors } from '../../src/io'
-import { type CallablePeftModel, getPeftModel, PeftModel } from '../../src/peft'
+import { type CallablePeftModel, getPeftModel, type PeftConfig, PeftModel } from '../../src/peft'
 import { assert, openTestDevice, rng, test } from '../harness'
 import { tinyModel } from '../tiny'
 
@@ -7,8 +7,9 @@ const tokens = { inputIds: [[0, 40, 41, 42, 2]] }
 const logits = async (model: CallablePeftModel) => [...(await (await model(tokens)).data())]
 const encode = (json: object) => new TextEncoder().encode(JSON.stringify(json))
 
-async function trained(): Promise<{ model: CallablePeftModel; files: Files }> {
-  const model = await getPeftModel(await tinyModel(await openTestDevice()), { peftType: 'CONDLORA', r: 3, loraAlpha: 6 })
+async function trained(more: Partial<PeftConfig> = {}): Promise<{ model: CallablePeftModel; files: Files }> {
+  const config = { peftType: 'CONDLORA', r: 3, loraAlpha: 6, ...more } as PeftConfig
+  const model = await getPeftModel(await tinyModel(await openTestDevice()), config)
   const random = rng()
   for (const tensor of model.parameters.byName.values()) tensor.write(random.normal(tensor.size, 0.3))
   const files = memoryFiles('adapter')
@@ -42,7 +43,7 @@ async function asAuthors(files: Files, more: object = {}): Promise<Files> {
   const stored = await openSafetensors(files, 'adapter_model.safetensors')
   const tensors = await Promise.all(
     [...stored].map(async ([name, entry]) => ({
-      name: name.replace(/^.*\.(query|value)\.theta_([AB])$/, '$1.linear_for_lora_$2'),
+      name: name.replace(/^.*\.(query|value)\.theta_([AB])$/, '$1.linear_for_lora_$2').replace(/^.*\.theta_x$/, 'linear_for_lora_x'),
       shape: entry.shape,
       data: Float32Array.from(await readTensor(entry)),
     })),
@@ -73,9 +74,18 @@ test('the authors’ own files are read', async () => {
   const { peftConfig } = loaded
   assert.is('dropoutPlacement' in peftConfig && peftConfig.dropoutPlacement, 'input')
   await assert.rejects(
-    PeftModel.fromPretrained(model.base, await asAuthors(files, { use_x: 'type1' })),
-    /use_x: "type1" is not supported yet/,
+    PeftModel.fromPretrained(model.base, await asAuthors(files, { use_x: 'type3' })),
+    /use_x: wanted "none", "type1" or "type2", got "type3"/,
   )
+})
+
+test('the authors’ files of their variants that depend on the input', async () => {
+  for (const useX of ['type1', 'type2'] as const) {
+    const { model, files } = await trained({ useX, loraXScaling: 0.25 })
+    const theirs = await asAuthors(files, { use_x: useX, lora_x_scaling: 0.25 })
+    assert.ok((await openSafetensors(theirs, 'adapter_model.safetensors')).has('linear_for_lora_x'))
+    assert.equal(await logits(await PeftModel.fromPretrained(model.base, theirs)), await logits(model), useX)
+  }
 })
 
 test('a pickle is never opened: the error has the lines that convert it', async () => {

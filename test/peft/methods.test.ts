@@ -23,7 +23,13 @@ const kinds: PeftConfig[] = [
   { peftType: 'LORA', r: 2, targetModules: 'all-linear', useRslora: true },
   { peftType: 'CONDLORA', r: 3 },
   { peftType: 'CONDLORA', r: 2, conversion: 'rectangular', targetModules: ['query', 'intermediate.dense', 'layer.0.output.dense'] },
+  { peftType: 'CONDLORA', r: 2, useX: 'type1', loraXScaling: 1 },
+  { peftType: 'CONDLORA', r: 3, useX: 'type1', conversion: 'rectangular', targetModules: ['query', 'intermediate.dense'] },
+  { peftType: 'CONDLORA', r: 2, useX: 'type2', dropoutPlacement: 'input' },
+  { peftType: 'CONDLORA', r: 3, useX: 'type2', conversion: 'rectangular', targetModules: ['value', 'output.dense'] },
 ]
+
+const merges = (config: PeftConfig) => !('useX' in config && config.useX === 'type2')
 
 /** A model whose adapter and head are all random, as after training. */
 async function trained(config: PeftConfig): Promise<CallablePeftModel> {
@@ -46,6 +52,14 @@ test('RoBERTa-base, r = 8, query and value: 294,912 for LoRA, 24,576 for CondLoR
     await line('CONDLORA'),
     'trainable params: 616,706 (adapter 24,576 + head 592,130) || all params: 125,263,876 || trainable%: 0.4923',
   )
+})
+
+test('RoBERTa-base, r = 8: CondLoRA’s variants train 30,720 and 25,344', async () => {
+  for (const [useX, adapter] of [
+    ['type1', 30_720],
+    ['type2', 25_344],
+  ] as const)
+    assert.is((await trainableParameters(robertaBase, { peftType: 'CONDLORA', useX })).adapter, adapter)
 })
 
 test('the counts of a real model are those of its configuration', async () => {
@@ -79,7 +93,7 @@ test('saved and loaded: the same logits, bit for bit, and the same files', async
 })
 
 test('every method merges: the base alone then gives the same logits', async () => {
-  for (const config of kinds) {
+  for (const config of kinds.filter(merges)) {
     const model = await trained(config)
     const wanted = await logits(model)
     const merged = await model.mergeAndUnload()
@@ -88,7 +102,7 @@ test('every method merges: the base alone then gives the same logits', async () 
 })
 
 test('CondLoRA and LoRA-XS written as plain LoRA: PEFT names and shapes, the same logits', async () => {
-  for (const config of kinds.filter(({ peftType }) => peftType === 'CONDLORA' || peftType === 'LORA_XS')) {
+  for (const config of kinds.filter((each) => ['CONDLORA', 'LORA_XS'].includes(each.peftType) && merges(each))) {
     const model = await trained(config)
     const files = memoryFiles('as-lora')
     await model.savePretrained(files, { as: 'lora' })
@@ -179,6 +193,8 @@ test('bad configurations say what, wanted and got', async () => {
     [{ peftType: 'LORA', targetModules: '(' }, /is not a regular expression/],
     [{ peftType: 'LORA', modulesToSave: ['pooler'] }, /modulesToSave: "pooler" ends the path of no module/],
     [{ peftType: 'CONDLORA', targetModules: ['intermediate.dense'] }, /28×20.*use conversion "rectangular"/],
+    [{ peftType: 'CONDLORA', useX: 'type3' }, /useX: .*got "type3"/],
+    [{ peftType: 'CONDLORA', useX: 'type1', loraXScaling: 0 }, /loraXScaling: .*got 0/],
   ]
   for (const [config, message] of cases) await assert.rejects(() => getPeftModel(base, config as PeftConfig), message)
 })

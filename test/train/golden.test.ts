@@ -17,7 +17,7 @@ interface Case {
   optimizer: { weightDecay: number; clip: number }
 }
 
-/** What peft saved, and what of its training its files do not tell. */
+/** Folders as peft writes them (CondLoRA's variants: as the paper's program does), and what of the training they do not tell. */
 const adapters: Record<string, Partial<PeftConfig>> = {
   lora: {},
   'lora-rslora-key': {},
@@ -32,6 +32,8 @@ const adapters: Record<string, Partial<PeftConfig>> = {
   vera: {},
   'vera-unsaved': {},
   fourierft: {},
+  'condlora-type1': {},
+  'condlora-type2': {},
 }
 /** Trained whole by PyTorch alone. */
 const whole = { bitfit: 'BITFIT', full: 'FULL' } as const
