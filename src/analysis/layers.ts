@@ -18,7 +18,7 @@ export interface AdaptedLayer {
 /** Frozen weights and low-rank factors of an adapter, whatever it is trained by. @throws Error where it has none */
 export async function adaptedLayers({ base, method, parameters }: CallablePeftModel): Promise<AdaptedLayer[]> {
   const weights = new Map(base.encoder.linears().map(({ name, weight }) => [name, weight]))
-  const factors = method.asLora?.(parameters)
+  const factors = await method.asLora?.(parameters)
   if (!factors?.length) throw new Error('the adapter has no low-rank matrices to look at: it trains the head alone')
   const layers: AdaptedLayer[] = []
   for (const { path, A, B } of factors) {

@@ -40,7 +40,7 @@ export async function convert(source: string, options: MergeOptions): Promise<vo
 /** Only what adds a product of two small matrices to each weight is LoRA. */
 function checkForm({ method, peftConfig }: CallablePeftModel, adapter: string): void {
   if (method.asLora) return
-  const variant = 'useDora' in peftConfig ? (peftConfig.useDora ? 'DoRA' : 'PiSSA') : peftConfig.peftType
+  const variant = 'useDora' in peftConfig ? 'DoRA' : peftConfig.peftType
   throw new Error(`${adapter}: the method ${variant} has no form as plain LoRA; condlora merge takes any method`)
 }
 

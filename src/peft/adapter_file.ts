@@ -18,7 +18,9 @@ export const keyOf = (name: string) => (name.includes('.') ? `base_model.model.$
  * adapter.
  */
 export async function writeAdapter(adapter: Adapter, base: string, files: Files, { as }: { as?: 'lora' }): Promise<void> {
-  const { config, tensors } = as === undefined || adapter.config.peftType === 'LORA' ? await own(adapter) : await plainLora(adapter)
+  // What PEFT reads on the base as it is needs no other form.
+  const plain = adapter.config.peftType === 'LORA' && !adapter.method.replaced
+  const { config, tensors } = as === undefined || plain ? await own(adapter) : await plainLora(adapter)
   config.modulesToSave = savedModules(config)
   config.baseModelNameOrPath ??= base
   await files.write(`${weights}.safetensors`, writeSafetensors(tensors))
@@ -35,7 +37,7 @@ async function own({ config, parameters }: Adapter): Promise<Contents> {
 }
 
 async function plainLora({ config, method, parameters }: Adapter): Promise<Contents> {
-  const found = method.asLora?.(parameters)
+  const found = await method.asLora?.(parameters)
   if (!found?.length) throw new Error(`savePretrained: the method ${config.peftType} cannot be written as LoRA`)
   const mine = new Set(method.parameters.map((p) => p.name))
   const whole = [...(await parameters.read())].filter(([name]) => !mine.has(name))

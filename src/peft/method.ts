@@ -44,7 +44,7 @@ export interface Method {
   /** Dispatches what is to be done once per optimizer step, e.g. CondLoRA's conversion. */
   prepare(trained: FlatParameters): Prepared
   /** The same adapters as plain LoRA, to be saved so; lacking where a method is none. */
-  asLora?(trained: FlatParameters): LowRankFactors[]
+  asLora?(trained: FlatParameters): LowRankFactors[] | Promise<LowRankFactors[]>
 }
 
 /** A way to adapt a model. A new one is one file with this object, its line in `methods.ts`, and its test. */

@@ -1,14 +1,14 @@
 import { Tensor } from '../graph'
 import type { FlatParameters } from '../nn/parameters'
 import { Lora, type LoraConfig, nameA, nameB } from './lora'
-import type { Method, Prepared, Start } from './method'
+import type { LowRankFactors, Method, Prepared, Start } from './method'
 import { largestSingular } from './singular'
 import type { Target } from './targets'
 
 /**
  * PiSSA (Meng et al. 2024): LoRA whose A and B start as the r largest singular values and vectors of W0, A = √(S/s)·Vᵀ and
  * B = U·√(S/s), while W0 − s·B·A stands in for W0. Nothing changes at the start. A file of it is LoRA's, as PEFT's is: whoever loads it
- * decomposes W0 again.
+ * decomposes W0 again. As plain LoRA, beside W0 itself, it has twice the rank: ΔW = s·(B·A − B₀·A₀) = s·[B −B₀]·[A; A₀].
  */
 export class Pissa implements Method {
   readonly targets: string[]
@@ -16,6 +16,7 @@ export class Pissa implements Method {
   readonly replaced = new Map<Tensor, Tensor>()
   readonly #lora: Lora
   readonly #layers: Target[]
+  /** A and B as they start, of each layer. */
   readonly #parts = new Map<string, Promise<{ A: Float32Array; B: Float32Array }>>()
 
   constructor(
@@ -49,11 +50,36 @@ export class Pissa implements Method {
         }
       this.replaced.set(layer.weight, Tensor.from(device, rest, layer.weight.shape))
     }
-    this.#parts.clear()
   }
 
   prepare(trained: FlatParameters): Prepared {
     return this.#lora.prepare(trained)
+  }
+
+  asLora(trained: FlatParameters): Promise<LowRankFactors[]> {
+    const now = this.#lora.asLora(trained)
+    const factors = this.#layers.map(async (target, i): Promise<LowRankFactors> => {
+      const { path, A, B, scaling } = now[i]
+      const [[r, inputs], outputs] = [A.shape, B.shape[0]]
+      const [first, a, b] = [await this.#part(target), await A.data(), await B.data()]
+      const tall = new Float32Array(2 * r * inputs)
+      tall.set(a)
+      tall.set(first.A, a.length)
+      const wide = new Float32Array(outputs * 2 * r)
+      for (let row = 0; row < outputs; row++)
+        for (let k = 0; k < r; k++) {
+          wide[row * 2 * r + k] = b[row * r + k]
+          wide[row * 2 * r + r + k] = -first.B[row * r + k]
+        }
+      const { device } = trained
+      return {
+        path,
+        A: Tensor.from(device, tall, [2 * r, inputs]),
+        B: Tensor.from(device, wide, [outputs, 2 * r]),
+        scaling,
+      }
+    })
+    return Promise.all(factors)
   }
 
   #part(target: Target): Promise<{ A: Float32Array; B: Float32Array }> {

@@ -7,8 +7,10 @@ import { ProjectionAdapter } from './projection'
 import { findTargets, type Target } from './targets'
 import { TorchRandom } from './torch_random'
 
+// PEFT's VeraConfig has no excludeModules.
+const { excludeModules: _, ...found } = targeting
 const schema = v.strictObject({
-  ...targeting,
+  ...found,
   bias: v.optional(v.picklist(['none', 'all', 'vera_only']), 'none'),
   /** Rank of the shared projections. */
   r: v.optional(positive, 256),

@@ -3,7 +3,7 @@ import { encoderConfig } from '../../src/models/config'
 import type { CallablePeftModel } from '../../src/peft'
 import { countsLine, getPeftModel, type PeftConfig, PeftModel, trainableParameters } from '../../src/peft'
 import { assert, openTestDevice, rng, test } from '../harness'
-import { robertaBase as robertaFile } from '../models/fixtures'
+import { goldenFiles, robertaBase as robertaFile } from '../models/fixtures'
 import { tinyModel, tinyTokens as tokens } from '../tiny'
 
 const robertaBase = encoderConfig({ ...robertaFile, layer_norm_eps: 1e-5 }, 'roberta-base')
@@ -101,14 +101,21 @@ test('every method merges: the base alone then gives the same logits', async () 
   }
 })
 
-test('CondLoRA and LoRA-XS written as plain LoRA: PEFT names and shapes, the same logits', async () => {
-  for (const config of kinds.filter((each) => ['CONDLORA', 'LORA_XS'].includes(each.peftType) && merges(each))) {
+test('CondLoRA, LoRA-XS and PiSSA written as plain LoRA: PEFT names and shapes, the same logits', async () => {
+  const pissa = (config: PeftConfig) => `${(config as { initLoraWeights?: unknown }).initLoraWeights}`.startsWith('pissa')
+  const chosen = kinds.filter((each) => (['CONDLORA', 'LORA_XS'].includes(each.peftType) && merges(each)) || pissa(each))
+  assert.ok(chosen.length >= 5)
+  for (const config of chosen) {
     const model = await trained(config)
     const files = memoryFiles('as-lora')
     await model.savePretrained(files, { as: 'lora' })
     const json = await readJson(files, 'adapter_config.json')
     assert.is(json.peft_type, 'LORA')
     assert.not.ok('conversion' in json)
+    if (pissa(config)) {
+      const { r, init_lora_weights } = json
+      assert.equal([r, init_lora_weights], [2 * (config as { r: number }).r, true])
+    }
     const again = await PeftModel.fromPretrained(model.base, files)
     assert.close(await logits(again), await logits(model), 1e-6)
   }
@@ -139,6 +146,21 @@ test('keys and configuration are PEFT’s', async () => {
       base_model_name_or_path: 'tiny',
     },
   )
+})
+
+test('a configuration has the keys that PEFT writes, and no other: PEFT warns of those that it does not know', async () => {
+  const base = await tinyModel(await openTestDevice())
+  for (const [peftType, name] of [
+    ['LORA', 'lora'],
+    ['VERA', 'vera'],
+    ['FOURIERFT', 'fourierft'],
+  ] as const) {
+    const files = memoryFiles(name)
+    await (await getPeftModel(base, { peftType, ...(peftType === 'FOURIERFT' ? { nFrequency: 30 } : {}) })).savePretrained(files)
+    const theirs = await readJson(await goldenFiles(`cases-odd/${name}`, ['adapter_config.json']), 'adapter_config.json')
+    const keys = Object.keys(theirs).filter((key) => key !== 'peft_version')
+    assert.equal(Object.keys(await readJson(files, 'adapter_config.json')).sort(), keys.sort(), name)
+  }
 })
 
 test('CondLoRA’s own keys: one pair a role', async () => {

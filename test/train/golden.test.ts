@@ -93,7 +93,7 @@ async function check(set: string, name: string): Promise<void> {
   const expected = await goldenTensors(folder, 'expected')
   assert.close(await (await model(tokens)).data(), expected.get('logits')?.data ?? [], 1e-5, `${folder}: logits`)
   if (!loras.includes(name))
-    for (const { path, A, B } of model.method.asLora?.(model.parameters) ?? []) {
+    for (const { path, A, B } of (await model.method.asLora?.(model.parameters)) ?? []) {
       const layer = path.replace('roberta.encoder.', '')
       assert.close(await A.data(), expected.get(`${layer}.A`)?.data ?? [], 1e-5, `${folder}: ${layer}.A`)
       assert.close(await B.data(), expected.get(`${layer}.B`)?.data ?? [], 1e-5, `${folder}: ${layer}.B`)
