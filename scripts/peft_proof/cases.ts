@@ -6,6 +6,8 @@ export interface Case {
   config: PeftConfig
   /** It has a form as plain LoRA, which peft reads. */
   toLora?: boolean
+  /** No weight holds it. */
+  unmergeable?: boolean
 }
 
 const query = ['query', 'value']
@@ -61,6 +63,8 @@ export const cases: Case[] = [
     config: { peftType: 'CONDLORA', r: 4, conversion: 'rectangular', targetModules: ['query', 'value', 'intermediate.dense'] },
     toLora: true,
   },
+  { name: 'CondLoRA, type1', config: { peftType: 'CONDLORA', r: 4, targetModules: query, useX: 'type1' }, toLora: true },
+  { name: 'CondLoRA, type2', config: { peftType: 'CONDLORA', r: 4, targetModules: query, useX: 'type2' }, unmergeable: true },
   { name: 'head', config: { peftType: 'HEAD' } },
   { name: 'BitFit', config: { peftType: 'BITFIT' } },
   { name: 'full', config: { peftType: 'FULL' } },

@@ -51,15 +51,17 @@ def logits_of(model, batch):
 
 
 class Factors(torch.nn.Module):
-    """y = Wx + b + s*B*A*x, with A and B from a function of W: CondLoRA and LoRA-XS, which peft does not have."""
+    """y = Wx + b + s*B*A*x, with A and B from a function of W: CondLoRA and LoRA-XS, which peft does not have. With `first`, as
+    CondLoRA's type2, also s*(x*x0)*first, x0 being the first token of the example."""
 
-    def __init__(self, base, factors, scaling):
+    def __init__(self, base, factors, scaling, first=None):
         super().__init__()
-        self.base, self.factors, self.scaling = base, factors, scaling
+        self.base, self.factors, self.scaling, self.first = base, factors, scaling, first
 
     def forward(self, x):
         A, B = self.factors(self.base.weight)
-        return self.base(x) + self.scaling * linear(linear(x, A), B)
+        y = self.base(x) + self.scaling * linear(linear(x, A), B)
+        return y if self.first is None else y + self.scaling * linear(x @ x[:, 0, :, None], self.first())
 
 
 def by_hand(base, adapter):
@@ -75,22 +77,26 @@ def by_hand(base, adapter):
             weight.data = start[f"base_model.model.{name}"]
             trained[f"base_model.model.{name}"] = weight.requires_grad_(True)
 
-    def put(path, factors):
+    def put(path, factors, first=None):
         *parents, last = path.split(".")
         parent = model.get_submodule(".".join(parents))
-        setattr(parent, last, Factors(getattr(parent, last), factors, scaling))
+        setattr(parent, last, Factors(getattr(parent, last), factors, scaling, first))
 
     def parameter(key):
         trained[key] = torch.nn.Parameter(start[key])
         return trained[key]
 
+    kind, c = config.get("use_x", "none"), config.get("lora_x_scaling", 0)
+    x = parameter("base_model.model.conversion.theta_x") if kind != "none" else None
+    shift = (lambda A: A + c * x) if kind == "type1" else lambda A: A
+    first = (lambda: c * x) if kind == "type2" else None
     for key in [key for key in start if key.endswith((".theta_A", "lora_latent_mapping.weight"))]:
         if key.endswith(".theta_A"):
             a, b = parameter(key), parameter(key[:-1] + "B")
             role, code = key.split("conversion.")[1].removesuffix(".theta_A"), config["conversion"] == "code"
-            factors = lambda W, a=a, b=b, code=code: (a @ W.T if code else a @ W, W @ b.T)
+            factors = lambda W, a=a, b=b, code=code: (shift(a @ W.T if code else a @ W), W @ b.T)
             for number in range(model.config.num_hidden_layers):
-                put(f"roberta.encoder.layer.{number}.{role}", factors)
+                put(f"roberta.encoder.layer.{number}.{role}", factors, first)
         else:
             path = key.removesuffix(".lora_latent_mapping.weight")
             A, B, R = start[f"{path}.lora_A.weight"], start[f"{path}.lora_B.weight"], parameter(key)

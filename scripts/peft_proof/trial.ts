@@ -52,12 +52,12 @@ export class Trial {
   }
 
   async run(): Promise<void> {
-    const { name, toLora } = this.what
+    const { name, toLora, unmergeable } = this.what
     const start = performance.now()
     // Whatever throws outside of a check is one failure.
     await this.#start().catch((thrown) => this.#check('files', 'our adapter', () => Promise.reject(thrown)))
     await this.#tenSteps().catch((thrown) => this.#check('losses', 'ten steps', () => Promise.reject(thrown)))
-    await this.#merged()
+    if (!unmergeable) await this.#merged()
     if (toLora) await this.#asLora()
     console.log(`     ${name}: ${((performance.now() - start) / 1000).toFixed(1)} s`)
   }
