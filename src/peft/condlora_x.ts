@@ -41,30 +41,30 @@ export class CondLoraX implements Method {
 
   prepare(trained: FlatParameters): Prepared {
     const { adapters, derived } = this.plain.prepare(trained)
-    if (this.config.useX === 'type2') {
-      const theta = trained.get(nameX)
-      const changed = [...adapters].map(([path, each]) => [path, new FirstTokenAdapter(each, theta, this.config.loraXScaling)] as const)
-      return { adapters: new Map(changed), derived }
-    }
-    const shift = this.#shift(trained)
-    const leaf = noGrad(() => shift.view(shift.shape)).requireGrad()
-    const changed = [...adapters].map(([path, { options }]) => {
-      return [path, new LowRankAdapter({ ...options, A: add(options.A, leaf) })] as const
+    const shared = this.#scaled(trained)
+    const fixed: Tensor[] = []
+    const changed = [...adapters].map(([path, adapter]): [string, LinearAdapter] => {
+      // A leaf for each layer: what reaches them is summed up in one order, with gradient checkpointing too.
+      const leaf = noGrad(() => shared.view(shared.shape)).requireGrad()
+      derived.push({ tensor: shared.view(shared.shape), leaves: [[leaf, 0]] })
+      if (this.config.useX === 'type2') return [path, new FirstTokenAdapter(adapter, leaf)]
+      const A = add(adapter.options.A, leaf)
+      fixed.push(A)
+      return [path, new LowRankAdapter({ ...adapter.options, A })]
     })
-    const fixed = changed.map(([, { options }]) => options.A)
-    return { adapters: new Map(changed), derived: [...derived, { tensor: shift, leaves: [[leaf, 0]] }], fixed }
+    return { adapters: new Map(changed), derived, fixed }
   }
 
   asLora(trained: FlatParameters): LowRankFactors[] {
     if (this.config.useX === 'type2') throw new Error(inseparable)
     return noGrad(() => {
-      const shift = this.#shift(trained)
-      return this.plain.asLora(trained).map((factors) => ({ ...factors, A: add(factors.A, shift) }))
+      const shared = this.#scaled(trained)
+      return this.plain.asLora(trained).map((factors) => ({ ...factors, A: add(factors.A, shared) }))
     })
   }
 
-  /** c·Θx of type1. */
-  #shift(trained: FlatParameters): Tensor {
+  /** c·Θx. */
+  #scaled(trained: FlatParameters): Tensor {
     return scale(trained.get(nameX), this.config.loraXScaling)
   }
 }
@@ -98,13 +98,12 @@ class FirstTokenAdapter implements LinearAdapter {
   constructor(
     private readonly plain: LowRankAdapter,
     private readonly theta: Tensor,
-    private readonly factor: number,
   ) {}
 
   forward(layer: Linear, x: Tensor, pass: Pass): Tensor {
     const { dropout, scaling } = this.plain.options
     const dropped = pass.dropout(x, dropout)
-    return add(this.plain.forward(layer, x, pass, dropped), firstTokenTerm(dropped, this.theta, this.factor * scaling))
+    return add(this.plain.forward(layer, x, pass, dropped), firstTokenTerm(dropped, this.theta, scaling))
   }
 
   mergeInto(): never {

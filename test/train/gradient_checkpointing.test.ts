@@ -4,16 +4,17 @@ import { bytes, losses, start } from './start'
 
 const dropping = { hidden_dropout_prob: 0.1, attention_probs_dropout_prob: 0.1, num_hidden_layers: 4 }
 
-for (const peftType of ['LORA', 'CONDLORA'] as const)
-  test(`${peftType} with gradient checkpointing: the same bytes, losses too, in less memory; dropout draws the same masks`, async () => {
+const kinds = {
+  LoRA: { peftType: 'LORA', targetModules: 'all-linear' },
+  CondLoRA: { peftType: 'CONDLORA', conversion: 'rectangular', targetModules: 'all-linear' },
+  'CondLoRA type1': { peftType: 'CONDLORA', useX: 'type1' },
+  'CondLoRA type2': { peftType: 'CONDLORA', useX: 'type2' },
+} satisfies Record<string, PeftConfig>
+
+for (const [name, kind] of Object.entries(kinds))
+  test(`${name} with gradient checkpointing: the same bytes, losses too, in less memory; dropout draws the same masks`, async () => {
     const device = await openTestDevice({})
-    const config: PeftConfig = {
-      peftType,
-      r: 4,
-      loraDropout: 0.2,
-      targetModules: 'all-linear',
-      ...(peftType === 'CONDLORA' ? { conversion: 'rectangular' } : {}),
-    }
+    const config: PeftConfig = { ...kind, r: 4, loraDropout: 0.2 }
     const run = async (gradientCheckpointing: boolean) => {
       // Rows for two micro-batches a step.
       const args = { gradientCheckpointing, maxSteps: 4, gradientAccumulationSteps: 2 }
