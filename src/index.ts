@@ -36,7 +36,7 @@ export {
 export { AutoModelForSequenceClassification, type CallableModel, type FromPretrainedOptions } from './models/auto'
 export { type EncoderConfig, encoderConfig } from './models/config'
 export type { TokenBatch } from './models/inputs'
-export type { Prediction } from './models/predict'
+export type { Prediction, TextTokenizer } from './models/predict'
 export {
   type CallablePeftModel,
   getPeftModel,
@@ -46,6 +46,16 @@ export {
   PeftModel,
   trainableParameters,
 } from './peft'
+export type { TextClassificationPipeline } from './peft/pipeline'
+export {
+  type CallableTextClassification,
+  type Classify,
+  type ClassifyOptions,
+  type LabelScore,
+  TextClassification,
+  type TextClassificationOptions,
+  type TextInput,
+} from './peft/text_classification'
 export {
   type BeginEvent,
   type LogEvent,

@@ -30,7 +30,11 @@ export function tinyFiles(changes: Record<string, unknown> = {}): Files {
   const shapes = metaModel(encoderConfig(config, 'tiny'))
   const tensors = [...shapes.encoder.tensors].map(([name, { shape, size }], i): NamedTensor => {
     const norm = name.includes('LayerNorm.weight')
-    return { name: `roberta.${name}`, shape, data: norm ? new Float32Array(size).fill(1) : new Random(7, i).normal(size, 0.2) }
+    return {
+      name: `${shapes.encoder.prefix}.${name}`,
+      shape,
+      data: norm ? new Float32Array(size).fill(1) : new Random(7, i).normal(size, 0.2),
+    }
   })
   return memoryFiles('tiny', [
     ['config.json', new TextEncoder().encode(JSON.stringify(config))],

@@ -1,9 +1,8 @@
-import { openFolder } from '../io'
 import { type CallablePeftModel, PeftModel } from '../peft'
 import { openCheckedDevice } from './device'
 import { UsageError } from './failure'
 import { deviceFlags } from './flags'
-import { classChoice, findAdapter, loadTrained } from './load'
+import { findAdapter, loadTrained } from './load'
 import { type MergeOptions, told } from './merge'
 import { NewFolder } from './new_folder'
 import { compareLogits, logitsOf, sampleTexts } from './sample'
@@ -25,7 +24,6 @@ export async function convert(source: string, options: MergeOptions): Promise<vo
     checkForm(model, adapterFolder)
     const result = await folder.write(async (draft) => {
       await model.savePretrained(draft, { as: 'lora' })
-      await writeLabels(draft, classChoice(settings).id2label)
       const before = await logitsOf(model, model.base.config, texts, tokenizer)
       const plain = await PeftModel.fromPretrained(model.base, draft)
       return compareLogits(before, await logitsOf(plain, model.base.config, texts, tokenizer))
@@ -42,11 +40,4 @@ function checkForm({ method, peftConfig }: CallablePeftModel, adapter: string): 
   if (method.asLora) return
   const variant = 'useDora' in peftConfig ? 'DoRA' : peftConfig.peftType
   throw new Error(`${adapter}: the method ${variant} has no form as plain LoRA; condlora merge takes any method`)
-}
-
-/** Names of the classes beside the adapter, where evaluate and predict find them. */
-async function writeLabels(folder: string, names: string[] | undefined): Promise<void> {
-  if (!names) return
-  const json = Object.fromEntries(names.map((name, i) => [i, name]))
-  await openFolder(folder).write('id2label.json', new TextEncoder().encode(`${JSON.stringify(json, null, 2)}\n`))
 }

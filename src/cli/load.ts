@@ -1,9 +1,10 @@
 import { readdirSync } from 'node:fs'
 import { AutoTokenizer, type Tokenizer } from '../data'
 import type { Device } from '../gpu'
-import { openCheckpoint, openFolder, readJson } from '../io'
+import { openFolder, readJson } from '../io'
 import { AutoModelForSequenceClassification } from '../models/auto'
 import { type CallablePeftModel, PeftModel } from '../peft'
+import { adapterLabels } from '../peft/labels'
 import { glueClasses } from './data'
 import { UsageError } from './failure'
 import type { Settings } from './flags'
@@ -29,9 +30,9 @@ export async function findSource(source: Source): Promise<{ settings: Settings; 
   }
   if (model === undefined || adapterFolder === undefined)
     throw new UsageError(`wanted the folder of a run, or --model and --adapter-folder${(model ?? adapterFolder) ? ' both' : ''}`)
-  const names = labels ?? (numLabels === undefined ? await namedClasses(adapterFolder) : undefined)
-  const classes = names?.length ?? numLabels ?? (await headSize(adapterFolder))
-  return { settings: { model, labels: names, numLabels: classes }, adapterFolder }
+  const found = labels || numLabels !== undefined ? { id2label: labels, numLabels } : await adapterLabels(openFolder(adapterFolder))
+  const settings = { model, labels: found.id2label, numLabels: found.id2label?.length ?? found.numLabels }
+  return { settings, adapterFolder }
 }
 
 /** The same of a run's folder or an adapter's, on the base that it names or on `model`. */
@@ -65,22 +66,6 @@ function folderHas(folder: string, name: string): boolean {
   } catch {
     return false
   }
-}
-
-/** Names of the classes, where they lie beside an adapter, as the training page writes them. */
-async function namedClasses(folder: string): Promise<string[] | undefined> {
-  if (!folderHas(folder, 'id2label.json')) return undefined
-  const names = await readJson(openFolder(folder), 'id2label.json', 1 << 24)
-  return Object.keys(names)
-    .sort((a, b) => Number(a) - Number(b))
-    .map((key) => String(names[key]))
-}
-
-/** Rows of the output layer that an adapter brings along. */
-async function headSize(folder: string): Promise<number | undefined> {
-  const tensors = await openCheckpoint(openFolder(folder), 'adapter_model')
-  const head = [...tensors].find(([name]) => /(out_proj|classifier|score)\.weight$/.test(name))
-  return head?.[1].shape[0]
 }
 
 /** Base model, adapter and tokenizer. */

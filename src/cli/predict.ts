@@ -1,11 +1,12 @@
 import { extname } from 'node:path'
 import { text as readAll } from 'node:stream/consumers'
 import { decodeUtf8, openFile } from '../io'
+import { type LabelScore, TextClassification, type TextInput } from '../peft/text_classification'
 import { readTexts } from './data'
 import { openCheckedDevice } from './device'
 import { UsageError } from './failure'
 import { type Common, deviceFlags, type Settings } from './flags'
-import { findSource, loadTrained, type Source } from './load'
+import { classChoice, findSource, type Source } from './load'
 import { print, speaker } from './say'
 import { pick } from './settings'
 
@@ -17,8 +18,6 @@ export interface PredictOptions extends Common, Omit<Source, 'run'> {
   [key: string]: unknown
 }
 
-type Text = string | readonly [string, string]
-
 /** `condlora predict`: with --model and --adapter-folder there is no RUN, and the first word is a text. */
 export async function predict(words: string[], options: PredictOptions): Promise<void> {
   const named = options.model !== undefined || options.adapterFolder !== undefined
@@ -28,12 +27,13 @@ export async function predict(words: string[], options: PredictOptions): Promise
   const say = speaker(options)
   const device = await openCheckedDevice({ ...pick(deviceFlags, settings), ...pick(deviceFlags, options) }, say)
   try {
-    const { model, tokenizer } = await loadTrained(device, settings, adapterFolder)
+    const classify = await TextClassification.fromPretrained(settings.model as string, { device })
+    await classify.loadAdapter(adapterFolder, 'run', classChoice(settings))
     // In pieces, so that the first results come early.
     const piece = 256
     for (let at = 0; at < inputs.length; at += piece) {
       const some = inputs.slice(at, at + piece)
-      const found = await model.predict(some, tokenizer)
+      const found = await classify(some)
       print(some.map((input, i) => line(input, found[i], options.json ?? false)).join('\n'))
     }
   } finally {
@@ -41,30 +41,30 @@ export async function predict(words: string[], options: PredictOptions): Promise
   }
 }
 
-function line(input: Text, { label, score }: { label: string; score: number }, json: boolean): string {
-  const [text, pair] = typeof input === 'string' ? [input] : input
+function line(input: TextInput, { label, score }: LabelScore, json: boolean): string {
+  const { text, textPair: pair } = typeof input === 'string' ? { text: input } : input
   if (json) return JSON.stringify({ text, ...(pair === undefined ? {} : { pair }), label, score })
   return [label, score.toFixed(4), text, ...(pair === undefined ? [] : [pair])].map((cell) => cell.replace(/[\t\r\n]+/g, ' ')).join('\t')
 }
 
-async function findTexts(words: string[], options: PredictOptions, settings: Settings): Promise<Text[]> {
+async function findTexts(words: string[], options: PredictOptions, settings: Settings): Promise<TextInput[]> {
   if (words.length && options.file !== undefined) throw new UsageError('--file: there are texts on the command line too; give one of them')
   const found = words.length ? paired(words, options.pairs ?? false) : await fromFile(options, settings)
   if (!found.length) throw new UsageError('there is no text to predict: give some after the run, by --file, or on stdin')
   return found
 }
 
-function paired(words: string[], pairs: boolean): Text[] {
+function paired(words: string[], pairs: boolean): TextInput[] {
   if (!pairs) return words
   if (words.length % 2) throw new UsageError(`--pairs: wanted an even number of texts, got ${words.length}`)
-  return Array.from({ length: words.length / 2 }, (_, i) => [words[2 * i], words[2 * i + 1]] as const)
+  return Array.from({ length: words.length / 2 }, (_, i) => ({ text: words[2 * i], textPair: words[2 * i + 1] }))
 }
 
 /** Lines of a text file or of stdin, or the text columns of a table. */
-async function fromFile({ file, pairs, text, textPair }: PredictOptions, settings: Settings): Promise<Text[]> {
+async function fromFile({ file, pairs, text, textPair }: PredictOptions, settings: Settings): Promise<TextInput[]> {
   if (file !== undefined && extname(file) !== '' && extname(file) !== '.txt') {
     const columns = { text: text ?? settings.text, textPair: textPair ?? settings.textPair }
-    return (await readTexts(file, columns)).rows.map((row) => (row.pair === undefined ? row.text : ([row.text, row.pair] as const)))
+    return (await readTexts(file, columns)).rows.map(({ text, pair }) => ({ text, textPair: pair }))
   }
   if (file === undefined && process.stdin.isTTY)
     throw new UsageError('there is no text to predict: give some after the run, by --file, or on stdin')
@@ -77,9 +77,9 @@ async function readText(file: string): Promise<string> {
   return decodeUtf8(await files.read(path), file)
 }
 
-function tabPair(line: string, i: number): readonly [string, string] {
-  const [text, pair, ...more] = line.split('\t')
-  if (pair === undefined || more.length)
-    throw new Error(`line ${i + 1}: wanted two texts with a tab between, got ${more.length + 1 + Number(pair !== undefined)}`)
-  return [text, pair]
+function tabPair(line: string, i: number): TextInput {
+  const [text, textPair, ...more] = line.split('\t')
+  if (textPair === undefined || more.length)
+    throw new Error(`line ${i + 1}: wanted two texts with a tab between, got ${more.length + 1 + Number(textPair !== undefined)}`)
+  return { text, textPair }
 }

@@ -2,11 +2,9 @@ import type { Tokenizer } from '../data'
 import type { Tensor } from '../graph'
 import type { EncoderConfig } from '../models/config'
 import type { TokenBatch } from '../models/inputs'
-import { predictTexts } from '../models/predict'
+import { eager, type Text, textLogits } from '../models/predict'
 import { readTexts } from './data'
 import type { Settings } from './flags'
-
-export type Text = string | readonly [string, string]
 
 const own = [
   'We met in the garden after work.',
@@ -37,14 +35,9 @@ export async function logitsOf(
   texts: Text[],
   tokenizer: Tokenizer,
 ): Promise<number[]> {
-  const found: number[] = []
-  const watched = async (batch: TokenBatch) => {
-    const logits = await model.logits(batch)
-    found.push(...(await logits.data()))
-    return logits
-  }
-  await predictTexts(watched, config, texts, tokenizer, most, () => {})
-  return found
+  const run = eager((batch) => model.logits(batch))
+  const rows = await textLogits(run, texts, { config, tokenizer, batchSize: most, notice: () => {} })
+  return rows.flatMap((row) => [...row])
 }
 
 /** The largest difference between two lists of logits, and the largest of the first. @throws Error where one is no number */

@@ -42,13 +42,14 @@ export const AutoModelForSequenceClassification = {
       drawn.length ? `newly drawn (train them before you use them): ${drawn.join(', ')}` : '',
     ].filter(Boolean)
     if (parts.length) (options.notice ?? console.warn)(`${files.name}: ${parts.join('; ')}`)
-    return callable(model, (tokens) => model.logits(tokens))
+    return callable(model, (tokens: TokenBatch) => model.logits(tokens))
   },
 }
 
 /** Makes an object that can also be called. */
-export function callable<M extends object>(model: M, call: (tokens: TokenBatch) => Promise<Tensor>): CallableModel<M> {
-  const target = (tokens: TokenBatch) => call(tokens)
+export function callable<M extends object, F extends (...args: never[]) => unknown>(model: M, call: F): M & F {
+  // Not `call` itself: what it has of its own would be found in the object.
+  const target = (...args: Parameters<F>) => call(...args)
   return new Proxy(target, {
     get: (_, key) => {
       const value = Reflect.get(model, key, model)
@@ -58,5 +59,5 @@ export function callable<M extends object>(model: M, call: (tokens: TokenBatch) 
     set: (_, key, value) => Reflect.set(model, key, value, model),
     has: (_, key) => key in model,
     getPrototypeOf: () => Object.getPrototypeOf(model),
-  }) as unknown as CallableModel<M>
+  }) as unknown as M & F
 }

@@ -19,18 +19,20 @@ export interface EncoderConfig {
   initializerRange: number
   numLabels: number
   id2label: string[]
-  problemType: 'regression' | 'single_label_classification'
+  problemType: (typeof problems)[number]
   /** The file as it was read. */
   raw: Record<string, unknown>
 }
 
 const activations = ['gelu', 'gelu_new', 'gelu_pytorch_tanh', 'relu'] as const
-const problems = ['regression', 'single_label_classification'] as const
+const problems = ['regression', 'single_label_classification', 'multi_label_classification'] as const
 
 /** What a caller may choose against the file. */
 export interface LabelChoice {
   numLabels?: number
   id2label?: string[]
+  /** With `multi_label_classification` each class has a probability of its own. Of one label it is always a regression. */
+  problemType?: EncoderConfig['problemType']
 }
 
 /**
@@ -48,7 +50,7 @@ export function encoderConfig(raw: Record<string, unknown>, file: string, choice
   oneOf('position_embedding_type', ['absolute'], 'absolute')
   const id2label = labelNames(raw, file, choice)
   const hiddenDropoutProb = rate('hidden_dropout_prob', 0.1)
-  const problem = oneOf('problem_type', problems, problems[1])
+  const problem = choice.problemType ?? oneOf('problem_type', problems, problems[1])
   const config: EncoderConfig = {
     modelType,
     vocabSize: size('vocab_size'),

@@ -72,6 +72,11 @@ function positions(ids: Int32Array, length: number, config: EncoderConfig): Int3
   })
 }
 
+/** Most tokens of a row: what tokenizer and position table allow. */
+export function longestRow(config: EncoderConfig, { modelMaxLength }: { modelMaxLength: number }): number {
+  return Math.min(modelMaxLength, maxTokens(config))
+}
+
 /** Pinned tensors for batches of this shape; with `runs`, also what the gradient of a trained table needs. */
 export function inputTensors(device: Device, batch: number, length: number, { runs = false } = {}): ModelInputs {
   const n = batch * length

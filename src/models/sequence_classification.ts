@@ -40,9 +40,10 @@ class RobertaHead implements ClassificationHead {
   constructor(
     device: Device,
     private readonly config: EncoderConfig,
+    dense?: Linear,
   ) {
     const { hiddenSize: h, numLabels } = config
-    this.trained = [newLinear(device, 'classifier.dense', h, h), newLinear(device, 'classifier.out_proj', numLabels, h)]
+    this.trained = [dense ?? newLinear(device, 'classifier.dense', h, h), newLinear(device, 'classifier.out_proj', numLabels, h)]
     this.linears = this.trained
     this.tensors = tensorsOf(this.linears)
   }
@@ -64,9 +65,10 @@ class BertHead implements ClassificationHead {
   constructor(
     device: Device,
     private readonly config: EncoderConfig,
+    pooler?: Linear,
   ) {
     const { hiddenSize: h, numLabels } = config
-    this.#pooler = newLinear(device, 'bert.pooler.dense', h, h)
+    this.#pooler = pooler ?? newLinear(device, 'bert.pooler.dense', h, h)
     this.trained = [newLinear(device, 'classifier', numLabels, h)]
     this.linears = [this.#pooler, ...this.trained]
     this.tensors = tensorsOf(this.linears)
@@ -131,9 +133,13 @@ export class ModelForSequenceClassification implements SequenceClassifier {
     readonly config: EncoderConfig,
     /** Folder or hub id that the weights came from. */
     readonly nameOrPath: string,
+    /** Shares the weights of this model; only an output layer for another number of labels is its own. */
+    of?: ModelForSequenceClassification,
   ) {
-    this.encoder = new Encoder(device, config, config.modelType)
-    this.head = config.modelType === 'roberta' ? new RobertaHead(device, config) : new BertHead(device, config)
+    this.encoder = of?.encoder ?? new Encoder(device, config, config.modelType)
+    const Head = config.modelType === 'roberta' ? RobertaHead : BertHead
+    this.head = of && of.config.numLabels === config.numLabels ? of.head : new Head(device, config, of?.head.linears[0])
+    if (of) Object.assign(this, { digest: of.digest, encoderDigest: of.encoderDigest, storedType: of.storedType })
   }
 
   /** Logits for a batch of token ids, without dropout. */

@@ -1,8 +1,10 @@
 import { type Files, type NamedTensor, openCheckpoint, readJson, readTensor, validate, writeSafetensors } from '../io'
+import type { ModelForSequenceClassification } from '../models/sequence_classification'
 import type { Adapter } from './adapter'
 import { authorsTensors, authorsType, fromAuthors } from './authors'
 import { targeting } from './config'
 import { configFromJson, configToJson } from './config_json'
+import { writeLabels } from './labels'
 import { loraSchema, nameA, nameB } from './lora'
 import type { LowRankFactors, Start } from './method'
 import type { PeftConfig, ResolvedPeftConfig } from './methods'
@@ -13,17 +15,20 @@ const weights = 'adapter_model'
 /** PEFT's key of a tensor in the file; what all layers share has no path. */
 export const keyOf = (name: string) => (name.includes('.') ? `base_model.model.${name}` : `base_model.${name}`)
 
-/**
- * Writes an adapter folder; `base` names the model that it is for. The configuration comes last: a folder without one is no
- * adapter.
- */
-export async function writeAdapter(adapter: Adapter, base: string, files: Files, { as }: { as?: 'lora' }): Promise<void> {
+/** Writes an adapter folder for the model `base`. The configuration comes last: a folder without one is no adapter. */
+export async function writeAdapter(
+  adapter: Adapter,
+  base: Pick<ModelForSequenceClassification, 'nameOrPath' | 'config'>,
+  files: Files,
+  { as }: { as?: 'lora' },
+): Promise<void> {
   // What PEFT reads on the base as it is needs no other form.
   const plain = adapter.config.peftType === 'LORA' && !adapter.method.replaced
   const { config, tensors } = as === undefined || plain ? await own(adapter) : await plainLora(adapter)
   config.modulesToSave = savedModules(config)
-  config.baseModelNameOrPath ??= base
+  config.baseModelNameOrPath ??= base.nameOrPath
   await files.write(`${weights}.safetensors`, writeSafetensors(tensors))
+  await writeLabels(files, base.config)
   await files.write('adapter_config.json', new TextEncoder().encode(`${JSON.stringify(await configToJson(config), null, 2)}\n`))
 }
 

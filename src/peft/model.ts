@@ -1,11 +1,10 @@
-import type { Batch } from '../data'
 import type { Device } from '../gpu'
 import { noGrad, type Tensor } from '../graph'
 import { type Files, type HubOptions, openFolder, openSource, subFolder } from '../io'
 import type { CallableModel } from '../models/auto'
 import { callable } from '../models/auto'
 import type { TokenBatch } from '../models/inputs'
-import { type Prediction, predictTexts, type TextTokenizer } from '../models/predict'
+import { eager, type Prediction, predictTexts, type Text, type TextTokenizer } from '../models/predict'
 import type { ModelForSequenceClassification } from '../models/sequence_classification'
 import type { FlatParameters } from '../nn/parameters'
 import { Pass, type PassOptions } from '../nn/pass'
@@ -37,7 +36,7 @@ export async function getPeftModel(
 
 function create(base: ModelForSequenceClassification, name: string, adapter: Adapter): CallablePeftModel {
   const model = new PeftModel(base, name, adapter)
-  return callable(model, (tokens) => model.logits(tokens))
+  return callable(model, (tokens: TokenBatch) => model.logits(tokens))
 }
 
 /**
@@ -215,8 +214,12 @@ export class PeftModel {
   }
 
   /** The likeliest class of each text (or pair) with its probability; the number itself where the model is a regression. */
-  async predict(texts: readonly (string | readonly [string, string])[], tokenizer: TextTokenizer, batchSize = 32): Promise<Prediction[]> {
-    return predictTexts((batch: Batch) => this.logits(batch), this.base.config, texts, tokenizer, batchSize)
+  async predict(texts: readonly Text[], tokenizer: TextTokenizer, batchSize = 32): Promise<Prediction[]> {
+    return predictTexts(
+      eager((batch) => this.logits(batch)),
+      texts,
+      { config: this.base.config, tokenizer, batchSize },
+    )
   }
 
   /** Counts as PEFT's: what the active adapters train; `all` has the base's own head and all adapters. */
@@ -247,7 +250,7 @@ export class PeftModel {
     const files = typeof target === 'string' ? openFolder(target) : target
     for (const name of options.selectedAdapters ?? this.adapterNames) {
       const place = name === 'default' ? files : subFolder(files, name)
-      await writeAdapter(this.#named(name), this.base.nameOrPath, place, options)
+      await writeAdapter(this.#named(name), this.base, place, options)
     }
   }
 

@@ -1,13 +1,19 @@
 import type { Dataset } from '../data'
 import type { TextTokenizer } from '../models/predict'
+import { type Sweep, sweep } from '../models/sweep'
 import type { ResolvedArguments } from './arguments'
 import type { Engine } from './engine'
-import { type Example, encodeDataset } from './examples'
+import { type Example, encodeDataset, hostBatch } from './examples'
 import type { Metrics } from './metrics'
-import { type Sweep, sweep } from './sweep'
 import type { ProgressEvent } from './trainer_types'
 
 interface Encoded {
+  examples: Example[]
+  maxLength: number
+}
+
+interface Looked extends Pick<Sweep, 'use' | 'signal'> {
+  kind: 'logits' | 'features'
   examples: Example[]
   maxLength: number
 }
@@ -59,16 +65,19 @@ export class Evaluator {
     await this.#sweep('features', { kind: 'features', examples: open, maxLength, use, signal }, engine)
   }
 
-  #sweep(
-    task: ProgressEvent['task'],
-    what: Pick<Sweep, 'kind' | 'examples' | 'maxLength' | 'use' | 'signal'>,
-    { model, program }: Engine,
-  ): Promise<void> {
+  #sweep(task: ProgressEvent['task'], { kind, examples, maxLength, use, signal }: Looked, { model, program }: Engine): Promise<void> {
     const { args, tokenizer } = this.options
-    const half = Math.max(1, args.perDeviceEvalBatchSize >> 1)
-    model.device.memory.forecast = `try perDeviceEvalBatchSize ${half} or a smaller maxLength than ${what.maxLength}`
-    const progress = (done: number) => this.options.progress({ task, done, total: what.examples.length })
-    const { padTokenId } = tokenizer
-    return sweep(program, { ...what, batchSize: args.perDeviceEvalBatchSize, padTokenId, config: model.base.config, progress })
+    const { perDeviceEvalBatchSize: batchSize } = args
+    const half = Math.max(1, batchSize >> 1)
+    model.device.memory.forecast = `try perDeviceEvalBatchSize ${half} or a smaller maxLength than ${maxLength}`
+    const rows = (places: number[]) => places.map((place) => examples[place])
+    return sweep({
+      lengths: examples.map(({ encoding }) => encoding.ids.length),
+      batchSize,
+      run: (places) => program.look(kind, hostBatch(rows(places), model.base.config, tokenizer.padTokenId, maxLength)),
+      use,
+      progress: (done) => this.options.progress({ task, done, total: examples.length }),
+      signal,
+    })
   }
 }

@@ -1,8 +1,8 @@
 import { collate, type Dataset, type Encoding, type Row } from '../data'
 import { bucketLength } from '../data/bucket'
 import type { EncoderConfig } from '../models/config'
-import { type HostInputs, hostInputs } from '../models/inputs'
-import { longestRow, type TextTokenizer } from '../models/predict'
+import { type HostInputs, hostInputs, longestRow } from '../models/inputs'
+import type { TextTokenizer } from '../models/predict'
 import { Random } from '../ops/philox'
 
 /** A row of a data set, tokenised. */
@@ -44,6 +44,7 @@ export function encodeRow(row: Row, i: number, tokenizer: TextTokenizer, config:
 }
 
 function checkLabel({ label }: Row, i: number, { numLabels, problemType }: EncoderConfig): number {
+  if (problemType === 'multi_label_classification') throw new Error(`${problemType}: such a model predicts, but is not trained here yet`)
   if (label === undefined) throw new Error(`row ${i} of the data set has no label: name its column in loadDataset`)
   if (problemType !== 'regression' && !(Number.isInteger(label) && label >= 0 && label < numLabels))
     throw new Error(`row ${i} of the data set: label: wanted 0 to ${numLabels - 1} (numLabels ${numLabels}), got ${label}`)
@@ -70,13 +71,4 @@ export function hostBatch(examples: Example[], config: EncoderConfig, padTokenId
     { padTokenId, maxLength, padToMultipleOf: length },
   )
   return { key: `${size}×${length}`, size, labels, inputs: hostInputs(tokens, config) }
-}
-
-/** Batches of rows of like length, longest first, with the places of their rows: for evaluation, where order is free. */
-export function* byLength(examples: Example[], batchSize: number): Generator<{ places: number[]; rows: Example[] }> {
-  const order = Array.from(examples.keys()).sort((a, b) => examples[b].encoding.ids.length - examples[a].encoding.ids.length || a - b)
-  for (let at = 0; at < order.length; at += batchSize) {
-    const places = order.slice(at, at + batchSize)
-    yield { places, rows: places.map((i) => examples[i]) }
-  }
 }

@@ -1,5 +1,6 @@
 import { type Device, type Recording, replayAll } from '../gpu'
 import { backwardAll, elementwise, noGrad, Tensor } from '../graph'
+import { Recent } from '../models/recent'
 import { classificationLoss } from '../models/sequence_classification'
 import { gatherGradients } from '../nn/parameters'
 import { Pass } from '../nn/pass'
@@ -48,7 +49,7 @@ const addTo = (to: Tensor, from: Tensor) => elementwise('gradients', 'addTo', to
 export class TrainingProgram {
   #begin: { recording: Recording; prepared: Prepared; gradients: Tensor[] } | null = null
   #end: Recording | null = null
-  readonly #shapes = new Map<string, Shape>()
+  readonly #shapes: Recent<Shape>
   /** What `begin` computed is older than the trained tensors. */
   #stale = true
   /** Share of a micro-batch in its step: its loss is multiplied by this. */
@@ -64,6 +65,10 @@ export class TrainingProgram {
     private readonly options: ProgramOptions,
   ) {
     const { device } = model
+    this.#shapes = new Recent(options.mostShapes ?? 48, ({ recording, feed }) => {
+      recording.dispose()
+      feed.dispose()
+    })
     this.#weight = Tensor.from(device, [1])
     this.#losses = Tensor.from(device, [0])
     this.#rng = Tensor.from(device, [0, 0, 0, 0], [4], 'u32')
@@ -143,11 +148,11 @@ export class TrainingProgram {
 
   /** Gives a batch's recording back. */
   forget(kind: Kind, batch: HostBatch): void {
-    this.#drop(`${kind} ${batch.key}`)
+    this.#shapes.remove((key) => key === `${kind} ${batch.key}`)
   }
 
   dispose(): void {
-    for (const key of [...this.#shapes.keys()]) this.#drop(key)
+    this.#shapes.remove()
     this.#end?.dispose()
     this.#begin?.recording.dispose()
     for (const t of [this.#weight, this.#losses, this.#rng, ...(this.#begin?.gradients ?? [])]) t.dispose()
@@ -188,22 +193,8 @@ export class TrainingProgram {
     return this.#end
   }
 
-  async #shape(kind: Kind, batch: HostBatch): Promise<Shape> {
-    const key = `${kind} ${batch.key}`
-    const known = this.#shapes.get(key)
-    this.#shapes.delete(key)
-    const shape = known ?? (await this.#record(kind, batch))
-    this.#shapes.set(key, shape) // the youngest comes last
-    const [oldest] = this.#shapes.keys()
-    if (this.#shapes.size > (this.options.mostShapes ?? 48)) this.#drop(oldest)
-    return shape
-  }
-
-  #drop(key: string): void {
-    const shape = this.#shapes.get(key)
-    this.#shapes.delete(key)
-    shape?.recording.dispose()
-    shape?.feed.dispose()
+  #shape(kind: Kind, batch: HostBatch): Promise<Shape> {
+    return this.#shapes.get(`${kind} ${batch.key}`, () => this.#record(kind, batch))
   }
 
   #clearGradients(): void {

@@ -1,5 +1,6 @@
 import type { IterableDataset, Row } from '../data'
-import { longestRow, type TextTokenizer } from '../models/predict'
+import { longestRow } from '../models/inputs'
+import type { TextTokenizer } from '../models/predict'
 import type { CallablePeftModel } from '../peft'
 import type { ResolvedArguments } from './arguments'
 import { type Example, encodeRow, type HostBatch, hostBatch } from './examples'

@@ -57,9 +57,9 @@ const bad: [string, Record<string, unknown>, RegExp][] = [
   ['a decoder', { is_decoder: true }, /is_decoder: wanted false, got true/],
   ['cross-attention', { add_cross_attention: true }, /add_cross_attention: wanted false, got true/],
   [
-    'several labels at once',
-    { problem_type: 'multi_label_classification' },
-    /problem_type: wanted "regression" or "single_.*, got "multi_/,
+    'a problem that it does not know',
+    { problem_type: 'ranking' },
+    /problem_type: wanted "regression" or "single_.* or "multi_.*, got "ranking"/,
   ],
   ['a dropout of 1', { hidden_dropout_prob: 1 }, /hidden_dropout_prob: wanted a number from 0 up to, not including, 1, got 1/],
   ['a negative dropout', { classifier_dropout: -0.1 }, /classifier_dropout: wanted .*, got -0.1/],

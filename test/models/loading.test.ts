@@ -1,5 +1,6 @@
 import { type Files, fromBfloat16, fromHalf, memoryFiles, toHalf } from '../../src/io'
 import { AutoModelForSequenceClassification, callable, type FromPretrainedOptions } from '../../src/models/auto'
+import type { TokenBatch } from '../../src/models/inputs'
 import { ModelForSequenceClassification } from '../../src/models/sequence_classification'
 import { assert, openTestDevice, test } from '../harness'
 import {
@@ -177,7 +178,7 @@ test('what is loaded is a model that can be called', async () => {
 test('a callable model held by another stays callable, and methods keep their object', async () => {
   const { model } = await load(await folder('bert', tensors('bert')))
   const tokens = await goldenTokens('cases/bert')
-  const outer = callable({ base: model }, () => model.logits(tokens))
+  const outer = callable({ base: model }, (given: TokenBatch) => model.logits(given))
   assert.is(outer.base.nameOrPath, 'm')
   assert.equal(await (await outer.base(tokens)).data(), await (await outer(tokens)).data())
   const { logits } = outer.base

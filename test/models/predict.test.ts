@@ -1,7 +1,8 @@
 import { AutoTokenizer, type Encoding } from '../../src/data'
 import { memoryFiles } from '../../src/io'
 import { AutoModelForSequenceClassification } from '../../src/models/auto'
-import { longestRow, predictTexts, readPredictions, type TextTokenizer } from '../../src/models/predict'
+import { longestRow } from '../../src/models/inputs'
+import { eager, predictTexts, readPrediction, type TextTokenizer } from '../../src/models/predict'
 import { assert, fixture, openTestDevice, test } from '../harness'
 import { goldenFiles } from './fixtures'
 
@@ -33,13 +34,14 @@ test('texts longer than the position table are truncated with one notice, and ne
   const texts = [long, 'a short one', `${long} ${long}`, long.split(' ').slice(0, 24).join(' ')]
   const notices: string[] = []
   const lengths: number[] = []
-  const logits = (batch: Parameters<typeof model.logits>[0] & { length: number }) => {
+  const run = eager((batch) => {
     lengths.push(batch.length)
     return model.logits(batch)
-  }
-  const got = await predictTexts(logits, model.config, texts, words, 3, (text) => notices.push(text))
+  })
+  const notice = (text: string) => void notices.push(text)
+  const got = await predictTexts(run, texts, { config: model.config, tokenizer: words, batchSize: 3, notice })
   assert.equal(notices, ['2 of 4 texts were truncated to 25 tokens'])
-  assert.equal(lengths, [25, 25])
+  assert.equal(lengths, [25, 8], 'like with like')
   assert.equal(got[0], got[2])
   assert.ok(Math.abs(got[0].score - got[3].score) < 1e-5 && got[0].label === got[3].label)
 })
@@ -59,19 +61,19 @@ test('the model refuses what was not truncated', async () => {
 
 test('probabilities are the softmax of the logits; a regression gives its number', async () => {
   const { config } = await load('cases/roberta')
-  const logits = Float32Array.of(1, 2, 0, 500, 400, -500)
-  const [first, second] = readPredictions(logits, config)
+  const first = readPrediction(Float32Array.of(1, 2, 0), config)
+  const second = readPrediction(Float32Array.of(500, 400, -500), config)
   assert.is(first.label, 'LABEL_1')
   assert.ok(Math.abs(first.score - Math.exp(2) / (Math.exp(1) + Math.exp(2) + 1)) < 1e-12)
   assert.equal(second, { label: 'LABEL_0', score: 1, scores: [1, Math.exp(-100), 0] })
   assert.is(first.scores[1], first.score)
   assert.ok(Math.abs(first.scores.reduce((a, b) => a + b) - 1) < 1e-12)
   const regression = await load('cases/roberta-regression')
-  assert.equal(readPredictions(Float32Array.of(-1.5, 3), regression.config), [
-    { label: 'LABEL_0', score: -1.5, scores: [-1.5] },
-    { label: 'LABEL_0', score: 3, scores: [3] },
-  ])
-  const one = await predictTexts((b) => regression.logits(b), regression.config, ['a text'], words, 8)
+  assert.equal(readPrediction(Float32Array.of(-1.5), regression.config), { label: 'LABEL_0', score: -1.5, scores: [-1.5] })
+  const several = { ...config, problemType: 'multi_label_classification' as const }
+  assert.equal(readPrediction(Float32Array.of(-800, 0, 800), several), { label: 'LABEL_2', score: 1, scores: [0, 0.5, 1] })
+  const run = eager((batch) => regression.logits(batch))
+  const one = await predictTexts(run, ['a text'], { config: regression.config, tokenizer: words, batchSize: 8 })
   const alone = await (await regression.logits({ inputIds: [[0, 5, 8]] })).data()
   assert.ok(Math.abs(one[0].score - alone[0]) < 1e-5 * Math.abs(alone[0]))
 })

@@ -4,7 +4,9 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { build } from 'esbuild'
-import { assert, test } from '../harness'
+import { AutoModelForSequenceClassification } from '../../src/models/auto'
+import { getPeftModel } from '../../src/peft'
+import { assert, openTestDevice, test } from '../harness'
 import { hubServer } from './hub_server'
 
 declare const TEST_ROOT: string
@@ -12,8 +14,8 @@ declare const TEST_ROOT: string
 const blocks = [...readFileSync(join(TEST_ROOT, 'README.md'), 'utf8').matchAll(/```ts\n([\s\S]*?)```/g)].map((m) => m[1])
 const paths = { condlora: ['src/index.ts'], 'condlora/ops': ['src/ops/index.ts'], 'condlora/gpu': ['src/gpu/index.ts'] }
 
-test('the README has two blocks of TypeScript, and they type-check', () => {
-  assert.is(blocks.length, 2)
+test('the README has three blocks of TypeScript, and they type-check', () => {
+  assert.is(blocks.length, 3)
   const folder = mkdtempSync(join(TEST_ROOT, 'dist', 'readme-'))
   try {
     blocks.forEach((code, i) => writeFileSync(join(folder, `block${i}.ts`), `${code}\nexport {}\n`))
@@ -34,10 +36,10 @@ test('the README has two blocks of TypeScript, and they type-check', () => {
 })
 
 /** Bundles a block in a folder of its own and runs it there; gives what it printed. */
-async function run(code: string, prepare: (folder: string) => void, env: NodeJS.ProcessEnv = {}): Promise<string> {
+async function run(code: string, prepare: (folder: string) => unknown, env: NodeJS.ProcessEnv = {}): Promise<string> {
   const folder = mkdtempSync(join(tmpdir(), 'condlora-readme-'))
   try {
-    prepare(folder)
+    await prepare(folder)
     const alias = Object.fromEntries(Object.entries(paths).map(([name, [file]]) => [name, join(TEST_ROOT, file)]))
     const outfile = join(TEST_ROOT, 'dist/test/readme', `${blocks.findIndex((b) => b.slice(0, 60) === code.slice(0, 60))}.mjs`)
     await build({
@@ -93,6 +95,26 @@ test('the example downloads, trains, saves, loads and predicts', async () => {
   assert.match(printed, /label: 'LABEL_[01]',\s+score: 0\.\d+/)
 })
 
+test('the pipeline example answers by two adapters on one base', async () => {
+  const device = await openTestDevice()
+  const adapter = async (folder: string, id2label: string[]) => {
+    const options = { device, id2label, notice: () => {} }
+    const base = await AutoModelForSequenceClassification.fromPretrained(join(TEST_ROOT, 'models/roberta-mini'), options)
+    await (await getPeftModel(base, { peftType: 'LORA' })).savePretrained(folder)
+  }
+  const prepare = async (folder: string) => {
+    await adapter(join(folder, 'run/adapter'), ['ham', 'spam'])
+    await adapter(join(folder, 'tone/adapter'), ['calm', 'angry', 'glad'])
+  }
+  const hub = await serveMini()
+  const home = mkdtempSync(join(tmpdir(), 'condlora-home-'))
+  const env = { HF_ENDPOINT: hub.url, HF_HOME: home, HF_HUB_CACHE: undefined, HF_HUB_OFFLINE: undefined }
+  const printed = await run(blocks[1], prepare, env).finally(() => hub.close())
+  rmSync(home, { recursive: true })
+  assert.match(printed, /^\[ \{ label: '(ham|spam)', score: 0\.\d+ \} \]/)
+  for (const label of ['calm', 'angry', 'glad']) assert.is(printed.split(`label: '${label}'`).length, 3, printed)
+})
+
 test('the autograd example prints 4x³', async () => {
-  assert.match(await run(blocks[1], () => {}), /\[ 4, 32, 108 \]/)
+  assert.match(await run(blocks[2], () => {}), /\[ 4, 32, 108 \]/)
 })

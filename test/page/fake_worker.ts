@@ -1,7 +1,7 @@
 // Stands in for the training page's worker: the same protocol, no GPU. What is out of the ordinary stands in its URL:
 // `?unfinished&smaller&finished` a run of an earlier visit, `?refuse=CALL` an error, `?dies` an uncaught error at the third step,
 // `?deviceless`, `?early`, `?slow`.
-import type { CallName, Event, Outcome, Reply, Request, Settings, Unfinished } from '../../src/app/train/protocol'
+import type { CallName, Compared, Event, Outcome, Reply, Request, Settings, Unfinished } from '../../src/app/train/protocol'
 
 const scenario = new URLSearchParams(location.search)
 const tell = (reply: Reply) => globalThis.postMessage(reply)
@@ -10,6 +10,7 @@ let step = 0
 let settings: Settings | null = null
 let paused = false
 let stopped = false
+let compared: Compared[] = []
 let unfinished: Unfinished | null = scenario.has('unfinished') ? earlier() : null
 let kept = [{ name: 'models/FacebookAI/roberta-base', bytes: 498_000_000 }]
 
@@ -74,6 +75,15 @@ const answers: { [N in CallName]: (args: Extract<Request, { call: N }>['args']) 
   predict: ({ text }) => ({ step, labels: [ham(text), { label: 'spam', score: 1 - ham(text).score }] }),
   download: () => ({ name: 'adapter.zip', zip: new Blob(['PK']) }),
   adapter: () => ({ method: 'CONDLORA', labels: ['ham', 'spam'] }),
+  addCompared: ({ files }) => {
+    const name = files ? files[0].name.replace('.zip', '') : `condlora-step-${step}`
+    if (name === 'other') throw new Error('other.zip: tensor <b> is missing')
+    compared = [...compared, { name, method: 'CONDLORA', labels: ['ham', 'spam'] }]
+    return compared
+  },
+  removeCompared: ({ name }) => (compared = compared.filter((each) => each.name !== name)),
+  compare: ({ text }) =>
+    compared.map(({ name }, i) => ({ name, labels: [ham(text), { label: 'spam', score: 1 - ham(text).score }], ms: 3.25 + i })),
   unfinished: () => unfinished,
   discard: () => {
     unfinished = null

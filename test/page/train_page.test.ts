@@ -201,6 +201,41 @@ test('files: dropped data with two texts, a chosen folder, an adapter down and u
     assert.is(download.suggestedFilename(), 'adapter.zip')
   }))
 
+test(
+  'adapters side by side: from files, as one learns, each with its answer and its time; removed by keyboard; axe finds nothing',
+  async () => {
+    for (const width of [1200, 360])
+      await visit('', async ({ page }) => {
+        await page.setViewportSize({ width, height: 800 })
+        await ready(page)
+        assert.is(await page.isEnabled('#compare-current'), false, 'there is none yet')
+        const zip = (name: string) => ({ name, mimeType: 'application/zip', buffer: Buffer.from('PK') })
+        await page.setInputFiles('#compare-files', zip('first.zip'))
+        await until(page, '#compare', /first.*ham.*spam.*CondLoRA: switched and answered in 3\.25 ms/)
+        await page.setInputFiles('#compare-files', zip('other.zip'))
+        await until(page, '#trouble-compare', /cannot be compared.*tensor <b> is missing/)
+        await page.click('#start')
+        await until(page, '#outcome', /Done/)
+        await page.click('#compare-current')
+        await until(page, '#compare', /2 on one base model.*first.*condlora-step-20.*4\.25 ms/)
+        const before = await text(page, '#compare li:first-child .guess')
+        await page.fill('#sentence', 'pills and a prize')
+        await page.waitForFunction((was) => document.querySelector('#compare li:first-child .guess')?.textContent !== was, before)
+        await axe(page)
+        const overflow = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)
+        assert.is(overflow, 0, `nothing sticks out at ${width} px`)
+        await page.focus('[aria-label="Remove first"]')
+        await page.keyboard.press('Enter')
+        await page.waitForFunction(() => document.activeElement?.id === 'compare-title')
+        assert.equal(await page.locator('#compare h3').allTextContents(), ['condlora-step-20'])
+        await page.click('input[name=base][value=files]')
+        await page.setInputFiles('#model-files', { name: 'config.json', mimeType: 'application/json', buffer: Buffer.from('{}') })
+        await page.waitForFunction(() => document.querySelectorAll('#compare li').length === 0)
+      })
+  },
+  { timeoutMs: 240_000 },
+)
+
 test('what is kept is listed with its size, and cleared after a question', () =>
   visit('', async ({ page }) => {
     await until(page, '#storage', /roberta-base.*498 MB/)

@@ -85,6 +85,27 @@ test(
       const loaded = await stand.callWith('adapter', '{"files":["$0"]}', [zip])
       assert.equal(loaded, { method: 'CONDLORA', labels: ['ham', 'spam'] })
       assert.equal((await stand.call('predict', { text: mail })).labels, guess.labels)
+      const [first] = await stand.call('addCompared', {})
+      assert.equal(first, { name: 'condlora', method: 'CONDLORA', labels: ['ham', 'spam'] })
+      await stand.callWith('addCompared', '{"files":["$0"]}', [zip])
+      const names = (await stand.callWith('addCompared', '{"files":["$0"]}', [zip])).map((each) => each.name)
+      assert.equal(names, ['condlora', 'roberta-mini-condlora', 'roberta-mini-condlora-2'])
+      const compared = await stand.call('compare', { text: mail })
+      assert.equal(
+        compared.map((each) => each.name),
+        names,
+      )
+      for (const { labels, ms } of compared) {
+        nearly(labels, guess.labels)
+        assert.ok(ms > 0)
+      }
+      await stand.trouble({ destroy: true })
+      await stand.call('removeCompared', { name: 'condlora' })
+      const afterLoss = await stand.call('compare', { text: mail })
+      assert.equal(
+        afterLoss.map(({ name, labels }) => ({ name, labels })),
+        compared.slice(1).map(({ name, labels }) => ({ name, labels })),
+      )
     }),
   { timeoutMs: 400_000 },
 )

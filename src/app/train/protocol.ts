@@ -100,6 +100,20 @@ export interface Guess {
   step: number
 }
 
+/** An adapter that is compared with others. */
+export interface Compared {
+  name: string
+  method: string
+  labels: readonly string[]
+}
+
+/** What it says, the likeliest first, and the milliseconds from the switch to it until the answer was read. */
+export interface Answer {
+  name: string
+  labels: Guess['labels']
+  ms: number
+}
+
 /** One call: `args` travel with its name, `result` comes back or an error does. */
 export interface Calls {
   /** Opens the device of this worker; refused with a reason where there is no WebGPU in workers. */
@@ -122,6 +136,11 @@ export interface Calls {
   download: { args: Record<string, never>; result: { name: string; zip: Blob } }
   /** An adapter's zip or its files, onto the chosen base model. */
   adapter: { args: { files: readonly File[] }; result: { method: string; labels: readonly string[] } }
+  /** Puts an adapter beside others on the chosen base model; without files the one that is trained or loaded now, as it is. */
+  addCompared: { args: { files?: readonly File[] }; result: readonly Compared[] }
+  removeCompared: { args: { name: string }; result: readonly Compared[] }
+  /** Asks each of them. */
+  compare: { args: { text: string; textPair?: string }; result: readonly Answer[] }
   /**
    * null where there is none, or another tab is at it. `left`: the page heard itself being left (pagehide) the last time, so it was
    * not killed for want of memory.

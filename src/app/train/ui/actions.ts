@@ -33,6 +33,7 @@ export async function open(): Promise<void> {
     state.phase.value = null
     state.modelBusy.value = state.dataBusy.value = false
     state.begun.value = state.adapter.value = null
+    state.compared.value = []
     state.troubles.value = {}
   })
   client.restart()
@@ -76,6 +77,7 @@ export async function chooseModel(base: BaseModel): Promise<void> {
     state.model.value = null
     state.modelBusy.value = true
     state.downloads.value = new Map()
+    state.compared.value = []
     forgetRun()
   })
   await tried('model', 'model', { base }, (info) => {
@@ -190,30 +192,64 @@ export function stop(): Promise<boolean> {
   return tried('run', 'stop', {}, () => {})
 }
 
-let predicting = false
-let stale = false
-
-/** What the model says of the visitor's sentence now; while one question is open the next one waits, the latest alone. */
-export async function predict(aloud = false): Promise<void> {
-  if (!state.canTry.value || !state.sentence.value.trim()) return
-  if (predicting) {
-    stale = true
-    return
+/** While one call is under way the next one waits; of several, the latest alone. */
+function latest<A extends unknown[]>(work: (...args: A) => Promise<unknown>): (...args: A) => Promise<void> {
+  let next: A | null = null
+  let at = false
+  return async (...args) => {
+    next = args
+    if (at) return
+    at = true
+    while (next) {
+      const mine: A = next
+      next = null
+      await work(...mine)
+    }
+    at = false
   }
-  predicting = true
-  const text = state.sentence.value
-  const textPair = state.settings.value.textPair ? state.secondSentence.value : undefined
-  await tried('sentence', 'predict', { text, textPair }, (guess) => {
+}
+
+const asked = () => {
+  const [text, pair] = [state.sentence.value, state.secondSentence.value]
+  return { text, textPair: state.settings.value.textPair ? pair : undefined }
+}
+
+/** What the model says of the visitor's sentence now. */
+export const predict = latest(async (aloud = false) => {
+  if (!state.canTry.value || !state.sentence.value.trim()) return
+  await tried('sentence', 'predict', asked(), (guess) => {
     state.guess.value = guess
     const best = guess.labels.reduce((a, b) => (b.score > a.score ? b : a))
     if (aloud) say(`${best.label}, ${chance(best.score)}.`)
   })
-  predicting = false
-  if (stale) {
-    stale = false
-    void predict()
-  }
+})
+
+/** What each of the adapters that are compared says of it. */
+export const compare = latest(async (aloud = false) => {
+  if (!state.compared.value.length || !state.sentence.value.trim()) return
+  await tried('compare', 'compare', asked(), (answers) => {
+    state.answers.value = new Map(answers.map((answer) => [answer.name, answer]))
+    if (aloud && !state.canTry.value) say(`${answers.map(({ name, labels }) => `${name}: ${labels[0].label}`).join('; ')}.`)
+  })
+})
+
+export async function ask(aloud = false): Promise<void> {
+  await Promise.all([predict(aloud), compare(aloud)])
 }
+
+/** One more to compare: an adapter's files, or the one of this page as it is now. */
+export const addCompared = (files?: readonly File[]) =>
+  tried('compare', 'addCompared', { files }, (all) => {
+    state.compared.value = all
+    say(`${all.at(-1)?.name} is there to compare.`)
+    void compare()
+  })
+
+export const removeCompared = (name: string) =>
+  tried('compare', 'removeCompared', { name }, (all) => {
+    state.compared.value = all
+    say(`${name} is gone.`)
+  })
 
 export const download = () =>
   tried('adapter', 'download', {}, ({ name, zip }) => {
@@ -260,7 +296,7 @@ function say(text: string): void {
   state.announcement.value = text
 }
 
-let asked = Number.NEGATIVE_INFINITY
+let askedAt = Number.NEGATIVE_INFINITY
 
 function hear(event: Event): void {
   batch(() => {
@@ -295,8 +331,8 @@ function hear(event: Event): void {
     }
   })
   // The sentence is asked again as the model learns, seldom enough to cost little.
-  if (event.event === 'point' && performance.now() - asked > 1500) {
-    asked = performance.now()
+  if (event.event === 'point' && performance.now() - askedAt > 1500) {
+    askedAt = performance.now()
     void predict()
   }
 }

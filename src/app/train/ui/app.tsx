@@ -1,6 +1,7 @@
 import { NoWebGpu } from '../../no_webgpu'
 import { open } from './actions'
 import { AdapterCard } from './adapter'
+import { CompareCard } from './compare'
 import { Curves } from './curves'
 import { DataCard } from './data'
 import { DeviceLine } from './device'
@@ -44,6 +45,7 @@ export function App() {
             <RunCard />
             <Curves />
             <SentenceCard />
+            <CompareCard />
             <AdapterCard />
           </div>
           <div class="column rest">

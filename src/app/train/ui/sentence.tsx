@@ -1,20 +1,21 @@
 import { useRef } from 'preact/hooks'
-import { predict } from './actions'
+import { ask } from './actions'
 import { examples } from './defaults'
-import { chance, count } from './format'
+import { count } from './format'
 import { Card, TroubleBox } from './parts'
-import { adapter, begun, busy, canTry, guess, secondSentence, sentence, settings, source } from './state'
+import { Scores } from './scores'
+import { adapter, begun, busy, canAsk, guess, secondSentence, sentence, settings, source } from './state'
 
 /** A sentence of the visitor's own, judged again and again while the model learns. */
 export function SentenceCard() {
   const later = useRef(0)
   const typed = () => {
     clearTimeout(later.current)
-    later.current = window.setTimeout(() => void predict(), 350)
+    later.current = window.setTimeout(() => void ask(), 350)
   }
   const submit = (event: Event) => {
     event.preventDefault()
-    void predict(true)
+    void ask(true)
   }
   return (
     <Card
@@ -50,26 +51,14 @@ export function SentenceCard() {
           </label>
         )}
         <div class="actions">
-          <button type="submit" id="predict" disabled={!canTry.value}>
+          <button type="submit" id="predict" disabled={!canAsk.value}>
             Ask the model
           </button>
           {source.value.from === 'sample' && <Examples />}
         </div>
       </form>
       {guess.value ? (
-        <dl class="guess" id="guess">
-          {shownLabels().map(({ label, score }) => (
-            <div key={label} class={score === best() ? 'best' : ''}>
-              <dt>{label}</dt>
-              <dd>
-                <span class="track" aria-hidden="true" data-score={score}>
-                  <span style={{ width: `${100 * score}%` }} />
-                </span>
-                <span class="share">{chance(score)}</span>
-              </dd>
-            </div>
-          ))}
-        </dl>
+        <Scores id="guess" labels={guess.value.labels} order={begun.value?.labels ?? adapter.value?.labels ?? []} />
       ) : (
         <p class="soft small">
           {begun.value || busy.value
@@ -81,17 +70,6 @@ export function SentenceCard() {
     </Card>
   )
 }
-
-const mostShown = 8
-
-/** The likeliest classes, in the order of the model, so that they keep their places while it learns. */
-function shownLabels() {
-  const order = begun.value?.labels ?? adapter.value?.labels ?? []
-  const all = [...(guess.value?.labels ?? [])].sort((a, b) => b.score - a.score).slice(0, mostShown)
-  return all.sort((a, b) => order.indexOf(a.label) - order.indexOf(b.label))
-}
-
-const best = () => Math.max(...(guess.value?.labels ?? []).map(({ score }) => score))
 
 function Examples() {
   const names = ['prize', 'patch', 'pills']
@@ -106,7 +84,7 @@ function Examples() {
           aria-pressed={sentence.value === text}
           onClick={() => {
             sentence.value = text
-            void predict(true)
+            void ask(true)
           }}
         >
           {names[i]}

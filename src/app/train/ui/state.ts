@@ -1,6 +1,8 @@
 import { computed, signal } from '@preact/signals'
 import type {
+  Answer,
   BaseModel,
+  Compared,
   DataInfo,
   DataSource,
   DeviceInfo,
@@ -16,7 +18,7 @@ import type {
 import { examples, settingsAtFirst } from './defaults'
 
 /** Where on the page something went wrong. */
-export type Place = 'worker' | 'offer' | 'model' | 'data' | 'run' | 'sentence' | 'adapter' | 'storage' | 'device'
+export type Place = 'worker' | 'offer' | 'model' | 'data' | 'run' | 'sentence' | 'compare' | 'adapter' | 'storage' | 'device'
 
 /** What failed and what the visitor can do; shown where it happened. */
 export interface Trouble {
@@ -61,6 +63,9 @@ export const sentence = signal(examples[0])
 export const secondSentence = signal('')
 export const guess = signal<Guess | null>(null)
 export const adapter = signal<{ method: string; labels: readonly string[] } | null>(null)
+export const compared = signal<readonly Compared[]>([])
+/** What each of them said last, by name. */
+export const answers = signal<ReadonlyMap<string, Answer>>(new Map())
 export const unfinished = signal<Unfinished | null>(null)
 export const stored = signal<readonly Stored[] | null>(null)
 
@@ -76,6 +81,8 @@ export const canStart = computed(
 )
 /** There is a model that learns or has learnt. */
 export const canTry = computed(() => Boolean(device.value && (begun.value || adapter.value)))
+/** Somebody would answer a sentence. */
+export const canAsk = computed(() => canTry.value || compared.value.length > 0)
 export const lastOf = (key: 'loss' | 'evalLoss' | 'evalAccuracy' | 'samplesPerSecond') =>
   points.value.findLast((point) => point[key] !== undefined)?.[key]
 

@@ -24,6 +24,8 @@ const known: Partial<Record<CallName, Omit<Trouble, 'why'>>> = {
     advice:
       'It must have been trained on the base model chosen above: a zip file from here, or adapter_config.json and adapter_model.safetensors.',
   },
+  addCompared: { what: 'This adapter cannot be compared.', advice: 'It must have been trained on the base model chosen on this page.' },
+  compare: { what: 'The adapters could not all answer.', advice: 'They are kept. Try again.' },
   doctor: { what: 'The check could not be made.', advice: 'Try it again when no run is under way.' },
   unfinished: { what: 'The store of earlier runs cannot be read.', advice: 'A new run works all the same.' },
   clear: { what: 'Not everything could be cleared.', advice: 'Close other tabs of this page and try again.' },

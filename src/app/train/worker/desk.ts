@@ -1,8 +1,10 @@
 import { doctorReport } from '../../../doctor'
 import { OutOfMemoryError } from '../../../gpu'
+import type { Files } from '../../../io'
 import { lastCheckpoint } from '../../../train/run_folder'
 import type { CallName, Calls, Event, Outcome, Request } from '../protocol'
 import { type Base, openBase } from './base'
+import { Comparison } from './comparison'
 import { Gpu } from './gpu'
 import { inBatchesOf, type Job, jobOf, newJob } from './job'
 import { alone } from './lock'
@@ -26,6 +28,7 @@ export class Desk {
   /** The run that was stopped last. */
   #stopped: Job | null = null
   #trained: Trained | null = null
+  #comparison: Comparison | null = null
 
   constructor(private readonly tell: (event: Event) => void) {
     this.#gpu = new Gpu((text) => tell({ event: 'notice', text }))
@@ -52,6 +55,8 @@ export class Desk {
     model: async ({ base: choice }) => {
       const base = await openBase(choice, this.tell)
       this.#base = base
+      await this.#comparison?.dispose()
+      this.#comparison = null
       return base.info
     },
     start: ({ settings }) =>
@@ -89,6 +94,18 @@ export class Desk {
           })
         return { method: peftConfig.peftType, labels: base.config.id2label }
       }),
+    addCompared: async ({ files }) => {
+      if (!this.#base) throw new Error('compare: choose the base model first')
+      const adapter = files ? await openAdapter(files) : await this.#adapter()
+      this.#comparison ??= new Comparison(this.#gpu, this.#base)
+      await this.#comparison.add(adapter.name, adapter)
+      return this.#comparison.list
+    },
+    removeCompared: async ({ name }) => {
+      await this.#comparison?.remove(name)
+      return this.#comparison?.list ?? []
+    },
+    compare: async ({ text, textPair }) => (await this.#comparison?.ask(text, textPair)) ?? [],
     unfinished: ({ left = false }) => (this.#busy ? Promise.resolve(null) : unfinishedRun(left)),
     discard: () =>
       this.#alone('discard', async () => {
@@ -162,12 +179,23 @@ export class Desk {
     this.#trained = trained
   }
 
-  async #download(): Promise<Calls['download']['result']> {
+  #method(): string | undefined {
+    return this.#run?.model?.peftConfig.peftType ?? this.#trained?.method
+  }
+
+  /** The adapter as it is now, named after its method and its step. */
+  async #adapter(): Promise<Files> {
     const model = this.#run?.model
-    const base = (this.#run?.job ?? this.#trained)?.base
     const adapter = model ? await adapterFolder(model) : this.#trained?.adapter
-    const method = model?.peftConfig.peftType ?? this.#trained?.method
-    if (!adapter || !base || !method) throw new Error('download: train a model or load an adapter first')
+    if (!adapter) throw new Error('train a model or load an adapter first')
+    const step = (this.#run ?? this.#trained)?.step
+    return { ...adapter, name: `${this.#method()?.toLowerCase()}${step ? `-step-${step}` : ''}` }
+  }
+
+  async #download(): Promise<Calls['download']['result']> {
+    const adapter = await this.#adapter()
+    const base = (this.#run?.job ?? this.#trained)?.base as Base
+    const method = this.#method() as string
     const name = `${base.info.name.replace(/.*\//, '')}-${method.toLowerCase()}`
     return { name: `${name}.zip`, zip: await zipped(adapter, name, { base: base.info.name, method }) }
   }

@@ -2,12 +2,12 @@ import { type Device, DeviceLostError } from '../../../gpu'
 import type { Files } from '../../../io'
 import { AutoModelForSequenceClassification } from '../../../models/auto'
 import { type CallablePeftModel, getPeftModel, PeftModel } from '../../../peft'
+import { adapterLabels } from '../../../peft/labels'
 import type { Guess, Settings } from '../protocol'
 import type { Base } from './base'
 import type { Gpu } from './gpu'
 import { adapterConfig } from './plan'
 import type { Splits } from './rows'
-import { adapterClasses } from './zip'
 
 /** The base model with a new adapter, as a run begins with it. */
 export async function newModel(device: Device, base: Base, classes: Splits['classes'], settings: Settings): Promise<CallablePeftModel> {
@@ -21,7 +21,7 @@ export async function newModel(device: Device, base: Base, classes: Splits['clas
 export async function loadedModel(device: Device, base: Base, adapter: Files): Promise<CallablePeftModel> {
   const model = await AutoModelForSequenceClassification.fromPretrained(base.files, {
     device,
-    ...(await adapterClasses(adapter)),
+    ...(await adapterLabels(adapter)),
     notice: () => {},
   })
   return PeftModel.fromPretrained(model, adapter)

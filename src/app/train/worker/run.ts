@@ -53,6 +53,10 @@ export class Run {
     return { labels: await guess(model, this.job.base, text, pair), step: this.#step }
   }
 
+  get step(): number {
+    return this.#step
+  }
+
   get model(): CallablePeftModel | null {
     return this.#trainer?.model ?? null
   }

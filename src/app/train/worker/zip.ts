@@ -1,9 +1,7 @@
 import { unzip, zip } from 'fflate'
-import { blobFiles, type Files, memoryFiles, openCheckpoint, parseJson } from '../../../io'
+import { blobFiles, type Files, memoryFiles } from '../../../io'
 import type { CallablePeftModel } from '../../../peft'
-
-/** The classes' names, which PEFT's files have no place for. `condlora predict` reads it too. */
-export const labelFile = 'id2label.json'
+import { labelFile } from '../../../peft/labels'
 
 const adapterFiles = ['adapter_config.json', 'adapter_model.safetensors']
 const mostBytes = 1 << 30
@@ -12,8 +10,6 @@ const mostBytes = 1 << 30
 export async function adapterFolder(model: CallablePeftModel): Promise<Files> {
   const files = memoryFiles('adapter')
   await model.savePretrained(files)
-  const { id2label, problemType } = model.base.config
-  if (problemType !== 'regression') await files.write(labelFile, text(JSON.stringify(Object.fromEntries(id2label.entries()), null, 2)))
   if (model.peftConfig.peftType === 'CONDLORA') {
     const lora = memoryFiles('as lora')
     await model.savePretrained(lora, { as: 'lora' })
@@ -75,15 +71,4 @@ async function unpacked(file: File): Promise<Map<string, Blob>> {
     ),
   )
   return new Map(Object.entries(files).map(([name, data]) => [name, new Blob([data as Uint8Array<ArrayBuffer>])]))
-}
-
-/** The classes that an adapter was trained for: their names, or their number as its head has it. */
-export async function adapterClasses(files: Files): Promise<{ id2label: string[] } | { numLabels?: number }> {
-  if ((await files.size(labelFile)) !== undefined) {
-    const names = Object.entries(parseJson(await files.read(labelFile), `${files.name}/${labelFile}`))
-    const id2label = names.sort(([a], [b]) => Number(a) - Number(b)).map(([, name]) => String(name))
-    if (id2label.length) return { id2label }
-  }
-  const head = [...(await openCheckpoint(files, 'adapter_model'))].find(([name]) => /(out_proj|classifier|score)\.weight$/.test(name))
-  return { numLabels: head?.[1].shape[0] }
 }

@@ -1,0 +1,70 @@
+import { AutoTokenizer } from '../data'
+import type { Device } from '../gpu'
+import { type Files, type HubOptions, openSource } from '../io'
+import type { TextTokenizer } from '../models/predict'
+import { openPipeline, type TextClassificationPipeline } from './pipeline'
+
+/** A text to be classified, alone or with a second one. */
+export type TextInput = string | { text: string; textPair?: string }
+
+/** A class with its probability; of a regression `score` is the number itself. */
+export interface LabelScore {
+  label: string
+  score: number
+}
+
+export interface ClassifyOptions {
+  /** Which adapter answers; null: the base alone. Default: the one that `setAdapter` chose. */
+  adapter?: string | null
+  /** So many of the likeliest classes; null: all. Default 1. */
+  topK?: number | null
+  /** Rows that are run at once. Default 32. */
+  batchSize?: number
+  /** Ends it between two batches: the call rejects with the signal's reason. */
+  signal?: AbortSignal
+}
+
+/** The call of a pipeline: labels of one text, of each text, or (topK other than 1) lists of labels of each text. */
+export interface Classify {
+  (text: TextInput, options?: ClassifyOptions): Promise<LabelScore[]>
+  (texts: readonly TextInput[], options?: ClassifyOptions & { topK?: 1 }): Promise<LabelScore[]>
+  (texts: readonly TextInput[], options: ClassifyOptions & { topK: number | null }): Promise<LabelScore[][]>
+}
+
+export interface TextClassificationOptions extends HubOptions {
+  device: Device
+  /** By name: an adapter's folder, its name on the hub, or its files. The first one is active. */
+  adapters?: Record<string, string | Files>
+  /** Default: the base's. */
+  tokenizer?: TextTokenizer
+  /** Hears what is new with the weights, and once a call of texts that were truncated. Default: console.warn */
+  notice?: (text: string) => void
+}
+
+/** A pipeline that is called as a function: `await classify('a text')`. */
+export type CallableTextClassification = TextClassificationPipeline & Classify
+
+/**
+ * Classifies texts, as transformers.js' pipeline of this name, by one base model and any number of adapters, each with its own head
+ * and labels. The base's weights are on the device once and are never written again: another adapter is another list of dispatches
+ * over the same buffers, recorded when a shape of batch is first met and replayed from then on.
+ *
+ *     const classify = await TextClassification.fromPretrained('FacebookAI/roberta-base', {
+ *       device,
+ *       adapters: { spam: 'spam/adapter', tone: 'tone/adapter' },
+ *     })
+ *     await classify('You won a prize!') // [{ label: 'spam', score: 0.98 }]
+ *     await classify(['Well done.', 'No.'], { adapter: 'tone', topK: null })
+ */
+export const TextClassification = {
+  /**
+   * Loads a base model with its tokenizer, and adapters onto it.
+   * @param source a Hugging Face folder, a name on the hub, or the files themselves
+   * @throws Error as `AutoModelForSequenceClassification.fromPretrained` and `loadAdapter` do
+   */
+  async fromPretrained(source: string | Files, options: TextClassificationOptions): Promise<CallableTextClassification> {
+    const files = await openSource(source, options)
+    const tokenizer = options.tokenizer ?? (await AutoTokenizer.fromPretrained(files))
+    return openPipeline(files, tokenizer, options)
+  },
+}
