@@ -46,15 +46,11 @@ export {
   PeftModel,
   trainableParameters,
 } from './peft'
-export type { TextClassificationPipeline } from './peft/pipeline'
+export type { Classify, ClassifyOptions, LabelScore, TextClassificationPipeline, TextInput } from './peft/pipeline'
 export {
   type CallableTextClassification,
-  type Classify,
-  type ClassifyOptions,
-  type LabelScore,
   TextClassification,
   type TextClassificationOptions,
-  type TextInput,
 } from './peft/text_classification'
 export {
   type BeginEvent,

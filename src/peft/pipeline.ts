@@ -1,7 +1,6 @@
 import type { Device } from '../gpu'
 import { noGrad } from '../graph'
 import { type Files, openSource } from '../io'
-import { AutoModelForSequenceClassification, callable } from '../models/auto'
 import { encoderConfig, type LabelChoice } from '../models/config'
 import { readScores, type Text, type TextTokenizer, textLogits } from '../models/predict'
 import { Replays, type Route } from '../models/replay'
@@ -10,14 +9,33 @@ import { Pass } from '../nn/pass'
 import { adapterLabels } from './labels'
 import type { Prepared } from './method'
 import { type LoadOptions, PeftModel } from './model'
-import type {
-  CallableTextClassification,
-  Classify,
-  ClassifyOptions,
-  LabelScore,
-  TextClassificationOptions,
-  TextInput,
-} from './text_classification'
+
+/** A text to be classified, alone or with a second one. */
+export type TextInput = string | { text: string; textPair?: string }
+
+/** A class with its probability; of a regression `score` is the number itself. */
+export interface LabelScore {
+  label: string
+  score: number
+}
+
+export interface ClassifyOptions {
+  /** Which adapter answers; null: the base alone. Default: the one that `setAdapter` chose. */
+  adapter?: string | null
+  /** So many of the likeliest classes; null: all. Default 1. */
+  topK?: number | null
+  /** Rows that are run at once. Default 32. */
+  batchSize?: number
+  /** Ends it between two batches: the call rejects with the signal's reason. */
+  signal?: AbortSignal
+}
+
+/** The call of a pipeline: labels of one text, of each text, or (topK other than 1) lists of labels of each text. */
+export interface Classify {
+  (text: TextInput, options?: ClassifyOptions): Promise<LabelScore[]>
+  (texts: readonly TextInput[], options?: ClassifyOptions & { topK?: 1 }): Promise<LabelScore[]>
+  (texts: readonly TextInput[], options: ClassifyOptions & { topK: number | null }): Promise<LabelScore[][]>
+}
 
 interface Loaded {
   peft: PeftModel
@@ -176,19 +194,4 @@ function free({ peft, prepared: { derived, fixed = [] }, route }: Loaded, base: 
   if (route.model.head === base.head) return
   const { weight, bias } = route.model.head.trained[route.model.head.trained.length - 1]
   for (const tensor of [weight, bias]) tensor?.dispose()
-}
-
-/** Loads a base and its adapters. */
-export async function openPipeline(
-  files: Files,
-  tokenizer: TextTokenizer,
-  options: TextClassificationOptions,
-): Promise<CallableTextClassification> {
-  const { adapters = {}, notice = console.warn } = options
-  const news: string[] = []
-  const base = await AutoModelForSequenceClassification.fromPretrained(files, { ...options, notice: (text) => void news.push(text) })
-  const made = new TextClassificationPipeline(base, tokenizer, notice, news)
-  // A revision is of one repository.
-  for (const [name, adapter] of Object.entries(adapters)) await made.loadAdapter(adapter, name, { ...options, revision: undefined })
-  return callable(made, made.classify)
 }

@@ -1,35 +1,9 @@
 import { AutoTokenizer } from '../data'
 import type { Device } from '../gpu'
 import { type Files, type HubOptions, openSource } from '../io'
+import { AutoModelForSequenceClassification, callable } from '../models/auto'
 import type { TextTokenizer } from '../models/predict'
-import { openPipeline, type TextClassificationPipeline } from './pipeline'
-
-/** A text to be classified, alone or with a second one. */
-export type TextInput = string | { text: string; textPair?: string }
-
-/** A class with its probability; of a regression `score` is the number itself. */
-export interface LabelScore {
-  label: string
-  score: number
-}
-
-export interface ClassifyOptions {
-  /** Which adapter answers; null: the base alone. Default: the one that `setAdapter` chose. */
-  adapter?: string | null
-  /** So many of the likeliest classes; null: all. Default 1. */
-  topK?: number | null
-  /** Rows that are run at once. Default 32. */
-  batchSize?: number
-  /** Ends it between two batches: the call rejects with the signal's reason. */
-  signal?: AbortSignal
-}
-
-/** The call of a pipeline: labels of one text, of each text, or (topK other than 1) lists of labels of each text. */
-export interface Classify {
-  (text: TextInput, options?: ClassifyOptions): Promise<LabelScore[]>
-  (texts: readonly TextInput[], options?: ClassifyOptions & { topK?: 1 }): Promise<LabelScore[]>
-  (texts: readonly TextInput[], options: ClassifyOptions & { topK: number | null }): Promise<LabelScore[][]>
-}
+import { type Classify, TextClassificationPipeline } from './pipeline'
 
 export interface TextClassificationOptions extends HubOptions {
   device: Device
@@ -65,6 +39,12 @@ export const TextClassification = {
   async fromPretrained(source: string | Files, options: TextClassificationOptions): Promise<CallableTextClassification> {
     const files = await openSource(source, options)
     const tokenizer = options.tokenizer ?? (await AutoTokenizer.fromPretrained(files))
-    return openPipeline(files, tokenizer, options)
+    const { adapters = {}, notice = console.warn } = options
+    const news: string[] = []
+    const base = await AutoModelForSequenceClassification.fromPretrained(files, { ...options, notice: (text) => void news.push(text) })
+    const made = new TextClassificationPipeline(base, tokenizer, notice, news)
+    // A revision is of one repository.
+    for (const [name, adapter] of Object.entries(adapters)) await made.loadAdapter(adapter, name, { ...options, revision: undefined })
+    return callable(made, made.classify)
   },
 }
