@@ -1,6 +1,6 @@
 // Stands in for the training page's worker: the same protocol, no GPU. What is out of the ordinary stands in its URL:
 // `?unfinished&smaller&finished` a run of an earlier visit, `?refuse=CALL` an error, `?dies` an uncaught error at the third step,
-// `?deviceless`, `?early`, `?slow`.
+// `?deviceless`, `?early`, `?slow`, `?late` model and rows are read when a run is under way.
 import type { CallName, Compared, Event, Outcome, Reply, Request, Settings, Unfinished } from '../../src/app/train/protocol'
 
 const scenario = new URLSearchParams(location.search)
@@ -34,16 +34,20 @@ const answers: { [N in CallName]: (args: Extract<Request, { call: N }>['args']) 
     return { adapter: 'A fake GPU', software: scenario.has('software'), features: [] }
   },
   doctor: () => ({ json: { ok: true }, text: 'condlora doctor: all right' }),
-  data: ({ source }) => ({
-    name: source.from === 'sample' ? 'sample' : source.file.name,
-    rows: 4329,
-    columns: source.from === 'sample' ? ['text', 'label'] : ['id', 'sentence1', 'sentence2', 'label'],
-    first: [
-      { text: 'Win a prize, click here', label: 'spam', id: '1', sentence1: 'One sentence', sentence2: 'another' },
-      { text: 'The patch is in the list’s archive <b>', label: 'ham', id: '2', sentence1: 'It rains', sentence2: 'It is wet' },
-    ],
-  }),
-  model: ({ base }) => {
+  data: async ({ source }) => {
+    await late()
+    return {
+      name: source.from === 'sample' ? 'sample' : source.file.name,
+      rows: 4329,
+      columns: source.from === 'sample' ? ['text', 'label'] : ['id', 'sentence1', 'sentence2', 'label'],
+      first: [
+        { text: 'Win a prize, click here', label: 'spam', id: '1', sentence1: 'One sentence', sentence2: 'another' },
+        { text: 'The patch is in the list’s archive <b>', label: 'ham', id: '2', sentence1: 'It rains', sentence2: 'It is wet' },
+      ],
+    }
+  },
+  model: async ({ base }) => {
+    await late()
     const name = base.from === 'hub' ? base.id : base.from === 'files' ? base.name : 'roberta-mini'
     tell({ event: 'download', file: 'model.safetensors', done: 5, total: 10 })
     return { name, architecture: 'RoBERTa', parameters: 1_350_000, layers: 4, hiddenSize: 128, bytes: 5_400_000 }
@@ -95,6 +99,11 @@ const answers: { [N in CallName]: (args: Extract<Request, { call: N }>['args']) 
 }
 
 const ham = (text: string) => ({ label: 'ham', score: /prize|pills/.test(text) ? 0.5 - step / 50 : 0.9 })
+
+/** With `?late`, until a run is under way. */
+async function late(): Promise<void> {
+  while (scenario.has('late') && step === 0) await new Promise((later) => setTimeout(later, 20))
+}
 
 async function train(): Promise<Outcome> {
   paused = stopped = false

@@ -118,6 +118,19 @@ test('a run of an earlier visit is offered; its settings come along', () =>
     assert.match(String(await page.getAttribute('#curve-loss [role=img]', 'aria-label')), /at step 9 to/)
   }))
 
+test('a run that goes on before the page has read its own model and rows keeps its settings, and says what it is', () =>
+  visit('unfinished&late', async ({ page }) => {
+    await until(page, '#offer', /LoRA on roberta-mini/)
+    await page.click('#resume')
+    await until(page, '#outcome', /Done\. 20 steps/)
+    await ready(page)
+    assert.is(Number(await page.inputValue('#set-learningRate')), 1e-3)
+    assert.is(await page.inputValue('#set-r'), '4')
+    assert.is(await text(page, '#resumed'), 'The run that went on: LoRA on roberta-mini with the sample.')
+    await page.click('#start')
+    await page.waitForFunction(() => !document.querySelector('#resumed'))
+  }))
+
 test('a run that came to its end is brought back', () =>
   visit('unfinished&finished', async ({ page }) => {
     await until(page, '#offer', /still here.*step 20 of 20/)

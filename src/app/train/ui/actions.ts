@@ -83,7 +83,8 @@ export async function chooseModel(base: BaseModel): Promise<void> {
   await tried('model', 'model', { base }, (info) => {
     if (mine !== latestModel) return
     state.model.value = info
-    if (!rateChosen) state.change({ learningRate: rateFor(info) })
+    // A run that goes on meanwhile shows its own settings.
+    if (!rateChosen && !state.busy.value) state.change({ learningRate: rateFor(info) })
   })
   if (mine === latestModel) state.modelBusy.value = false
   void lookStored()
@@ -102,7 +103,7 @@ export async function chooseData(source: DataSource): Promise<void> {
   await tried('data', 'data', { source }, (info) => {
     if (mine !== latestData) return
     state.data.value = info
-    state.change(guessColumns(info))
+    if (!state.busy.value) state.change(guessColumns(info))
     if (source.from === 'file' && examples.includes(state.sentence.value)) state.sentence.value = ''
     if (source.from === 'sample') state.sentence.value ||= examples[0]
   })
@@ -116,6 +117,7 @@ export function chooseRate(learningRate: number): void {
 
 function forgetRun(): void {
   state.begun.value = state.outcome.value = state.guess.value = state.adapter.value = state.phase.value = state.saved.value = null
+  state.resumed.value = null
   state.points.value = []
   state.step.value = 0
   state.secondsLeft.value = null
@@ -142,6 +144,7 @@ export async function resume(perDeviceTrainBatchSize?: number): Promise<void> {
     forgetRun()
     state.notices.value = []
     state.settings.value = run.settings
+    state.resumed.value = run
     state.step.value = run.step
     state.running.value = 'running'
     state.unfinished.value = null

@@ -1,4 +1,5 @@
 import { pause, proceed, start, stop } from './actions'
+import { methodName } from './defaults'
 import { bytes, count, decimals, duration, percent, short } from './format'
 import { Card, TroubleBox } from './parts'
 import {
@@ -16,6 +17,7 @@ import {
   outcome,
   phase,
   points,
+  resumed,
   running,
   saved,
   secondsLeft,
@@ -56,6 +58,11 @@ export function RunCard() {
         </button>
         <span id="status">{statusText()}</span>
       </form>
+      {resumed.value && (
+        <p class="soft small" id="resumed">
+          The run that went on: {methodName(resumed.value.settings.method)} on {resumed.value.base} with {resumed.value.data}.
+        </p>
+      )}
       <p class="hidden" role="status" id="announcement">
         {announcement.value}
       </p>

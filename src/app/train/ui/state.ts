@@ -67,6 +67,8 @@ export const compared = signal<readonly Compared[]>([])
 /** What each of them said last, by name. */
 export const answers = signal<ReadonlyMap<string, Answer>>(new Map())
 export const unfinished = signal<Unfinished | null>(null)
+/** The run of an earlier visit that went on: its model and rows may be others than those chosen on the page. */
+export const resumed = signal<Pick<Unfinished, 'base' | 'data' | 'settings'> | null>(null)
 export const stored = signal<readonly Stored[] | null>(null)
 
 /** What a screen reader is told: few words, seldom. */
