@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, realpathSync, renameSync, rmdirSync, rmSync, statSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { UsageError } from './failure'
+import { onSignal } from './interrupt'
 
 /**
  * A folder that is there whole or not at all: written beside its place, under another name.
@@ -33,14 +34,21 @@ export class NewFolder {
 
   /** Runs `work`, which writes into `draft`, and puts it in its place; what fails leaves nothing, and the old folder as it was. */
   async write<T>(work: (draft: string) => Promise<T>): Promise<T> {
+    const remove = () => rmSync(this.draft, { recursive: true, force: true })
+    const interrupt = onSignal(() => {
+      remove()
+      return false
+    })
     try {
       this.#io(() => mkdirSync(this.draft, { recursive: true }))
       const result = await work(this.draft)
       this.#io(() => this.#finish())
       return result
     } catch (thrown) {
-      rmSync(this.draft, { recursive: true, force: true })
+      remove()
       throw thrown
+    } finally {
+      interrupt.end()
     }
   }
 

@@ -81,6 +81,22 @@ test('after a kill, lines of steps that are done again are not doubled', () =>
     assert.equal(numbers(cwd, 'run'), before)
   }))
 
+test('Ctrl-C while a merged model is written leaves nothing behind', () =>
+  inFolder(async (cwd) => {
+    await condlora([...trainArgs, '--steps', '1', '--output', 'run'], { cwd })
+    const drafts = () => readdirSync(cwd).filter((name) => name.startsWith('.'))
+    let sent = false
+    const { code } = await condlora(['merge', 'run', '--output', 'merged'], {
+      cwd,
+      watch: (child) => {
+        if (!sent && drafts().length) sent = child.kill('SIGINT')
+      },
+    })
+    // It may have been done before it heard of it.
+    assert.ok(sent && (code === 130 || (code === 0 && existsSync(join(cwd, 'merged/model.safetensors')))), `${sent} ${code}`)
+    assert.equal(drafts(), [])
+  }))
+
 test('a resume with other settings is refused with what differs, and the run stays as it was', () =>
   inFolder(async (cwd) => {
     await condlora([...trainArgs, '--steps', '2', '--output', 'run'], { cwd })
