@@ -7,6 +7,8 @@ import { version } from './version'
 export interface Card {
   /** As they came out. */
   settings: Settings
+  /** The base's name on the hub, where it is from there. */
+  base: string | undefined
   /** Names of the classes by number. */
   labels: string[]
   peft: ResolvedPeftConfig
@@ -20,29 +22,31 @@ const hubNames: Record<string, string> = { pearson: 'pearsonr', spearman: 'spear
 const times = /(runtime|persecond)$/i
 
 /** The README.md of an adapter: front matter with PEFT's keys, what was measured, how to load it. */
-export function modelCard({ settings, labels, peft, metrics, steps }: Card): string {
+export function modelCard({ settings, base, labels, peft, metrics, steps }: Card): string {
   const { model = '' } = settings
+  // A folder of this machine is no name that the hub or a reader could use.
+  const name = base ?? (model.replace(/.*[\\/](?=.)/, '') || 'a local model')
   const { title: method } = methodOf(settings.method)
   const measured = Object.entries(metrics ?? {}).filter(([key]) => key.startsWith('eval') && !times.test(key))
-  const tags = [`base_model:adapter:${model}`, peft.peftType.toLowerCase(), 'transformers']
+  const tags = [...(base ? [`base_model:adapter:${base}`] : []), peft.peftType.toLowerCase(), 'transformers']
   const scores = measured.map(([key]) => metricName(key)).flatMap((name) => (name === 'loss' ? [] : (hubNames[name] ?? name)))
   return `${[
     '---',
-    `base_model: ${yaml(model)}`,
+    ...(base ? [`base_model: ${yaml(base)}`] : []),
     'library_name: peft',
     'pipeline_tag: text-classification',
     ...list('tags', tags),
     ...(scores.length ? list('metrics', scores) : []),
     '---',
     '',
-    `# ${method} on ${model}`,
+    `# ${method} on ${name}`,
     '',
     ...about(settings, method, steps),
     ...(labels.length > 1 ? [`Classes, by number: ${labels.map(escaped).join(', ')}.`, ''] : []),
     ...(measured.length ? ['## Evaluation', '', '| metric | value |', '| --- | --- |', ...measured.map(row), ''] : []),
     '## Use',
     '',
-    ...use(model, labels.length, peft),
+    ...use(base, labels.length, peft),
     '',
     `Made with condlora ${version}.`,
   ].join('\n')}\n`
@@ -69,13 +73,13 @@ const list = (key: string, values: string[]) => [`${key}:`, ...values.map((value
 const yaml = (text: string) =>
   /^[A-Za-z][\w./-]*(:[A-Za-z][\w./-]*)*$/.test(text) && !/^(true|false|null|yes|no|on|off)$/i.test(text) ? text : JSON.stringify(text)
 
-function use(model: string, numLabels: number, peft: ResolvedPeftConfig): string[] {
+function use(base: string | undefined, numLabels: number, peft: ResolvedPeftConfig): string[] {
   const ours = [
     '```js',
     "import { AutoModelForSequenceClassification, openDevice, PeftModel } from 'condlora'",
     '',
     'const device = await openDevice()',
-    `const base = await AutoModelForSequenceClassification.fromPretrained(${JSON.stringify(model)}, { device, numLabels: ${numLabels} })`,
+    `const base = await AutoModelForSequenceClassification.fromPretrained(${base ? JSON.stringify(base) : 'BASE'}, { device, numLabels: ${numLabels} })`,
     'const model = await PeftModel.fromPretrained(base, FOLDER)',
     '```',
   ]

@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module'
 import type { Dataset, Tokenizer } from '../data'
 import type { Device, KernelTime } from '../gpu'
+import { isFolder } from '../io/folder.node'
 import { AutoModelForSequenceClassification } from '../models/auto'
 import { type CallablePeftModel, getPeftModel } from '../peft'
 import { type Metrics, Trainer } from '../train'
@@ -93,7 +94,14 @@ async function trainOn(model: CallablePeftModel, job: Job): Promise<{ outcome: O
   await trainer.model.savePretrained(run.path('adapter'))
   run.write(
     'adapter/README.md',
-    modelCard({ settings: config, labels: model.base.config.id2label, peft: model.peftConfig, metrics, steps: trained.globalStep }),
+    modelCard({
+      settings: config,
+      base: await hubName(settings.model),
+      labels: model.base.config.id2label,
+      peft: model.peftConfig,
+      metrics,
+      steps: trained.globalStep,
+    }),
   )
   const outcome: Outcome = {
     run: run.folder,
@@ -165,6 +173,9 @@ async function measured(trainer: Trainer, rows: Dataset, { say, progress = say, 
     stop()
   }
 }
+
+/** The name, unless it is a folder's. */
+const hubName = async (model = '') => ((await isFolder(model)) ? undefined : model)
 
 function about(device: Device): About {
   return {

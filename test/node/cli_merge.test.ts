@@ -68,7 +68,7 @@ test('convert: CondLoRA, in its own form and in that of the paper’s program, a
     const card = readFileSync(join(cwd, 'run/adapter/README.md'), 'utf8')
     assert.match(
       card,
-      /^---\nbase_model: tiny\nlibrary_name: peft\npipeline_tag: text-classification\ntags:\n- base_model:adapter:tiny\n- condlora\n- transformers\nmetrics:\n- accuracy\n- f1\n- matthews_correlation\n---\n/,
+      /^---\nlibrary_name: peft\npipeline_tag: text-classification\ntags:\n- condlora\n- transformers\nmetrics:\n- accuracy\n- f1\n- matthews_correlation\n---\n/,
     )
     assert.match(
       card,
