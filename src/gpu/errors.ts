@@ -6,6 +6,14 @@ export class GpuError extends Error {
 /** Memory asked for is more than the device (or `memoryLimit`) has. */
 export class OutOfMemoryError extends GpuError {
   override name = 'OutOfMemoryError'
+
+  constructor(
+    message: string,
+    /** Rows of a batch that may fit, where that is known. */
+    readonly batchSize?: number,
+  ) {
+    super(message)
+  }
 }
 
 /** The device is gone (driver reset, watchdog, `destroy()`): open a new one and go on from the last checkpoint. */

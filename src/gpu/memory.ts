@@ -47,8 +47,8 @@ export class Memory {
   readonly #largest: number
   #sinceHint = 0
   #hinted = false
-  /** What to try when memory runs out, for the error's message: e.g. `try perDeviceTrainBatchSize 8`. */
-  forecast = ''
+  /** What to try when memory runs out, for the error and its message: e.g. `try perDeviceTrainBatchSize 8`. */
+  forecast: { advice: string; batchSize?: number } = { advice: 'use a smaller batch or a shorter maxLength' }
 
   constructor(
     private readonly device: GPUDevice,
@@ -167,9 +167,10 @@ export class Memory {
 
   #outOfMemory(what: string, bytes: number, why: string): OutOfMemoryError {
     const { liveBytes, liveBuffers } = this.stats
-    const advice = this.forecast || 'use a smaller batch or a shorter maxLength'
+    const { advice, batchSize } = this.forecast
     return new OutOfMemoryError(
       `${what}: out of memory: ${bytes} more bytes were wanted, ${liveBytes} bytes are live in ${liveBuffers} buffers; ${why}; ${advice}`,
+      batchSize,
     )
   }
 }

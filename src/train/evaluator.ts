@@ -69,7 +69,8 @@ export class Evaluator {
     const { args, tokenizer } = this.options
     const { perDeviceEvalBatchSize: batchSize } = args
     const half = Math.max(1, batchSize >> 1)
-    model.device.memory.forecast = `try perDeviceEvalBatchSize ${half} or a smaller maxLength than ${maxLength}`
+    const advice = `try perDeviceEvalBatchSize ${half} or a smaller maxLength than ${maxLength}`
+    model.device.memory.forecast = { advice, batchSize: half }
     const rows = (places: number[]) => places.map((place) => examples[place])
     return sweep({
       lengths: examples.map(({ encoding }) => encoding.ids.length),

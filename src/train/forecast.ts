@@ -58,11 +58,12 @@ export async function takeMemory(engine: Engine, padTokenId: number | undefined,
   for (const wanted of batches) {
     const batch = longest(model, wanted, wanted.size, padTokenId)
     made.push(batch)
-    memory.forecast = `this is ${describe(batch)}, the largest of the data`
+    memory.forecast = { advice: `this is ${describe(batch)}, the largest of the data` }
     for (const kind of wanted.kinds) {
       const lists = await program.plan(kind, batch).catch(async (thrown) => {
         if (!(thrown instanceof OutOfMemoryError)) throw thrown
-        throw new OutOfMemoryError(`${thrown.message}; ${await advise(engine, wanted, batch, padTokenId)}`)
+        const { advice, size } = await advise(engine, wanted, batch, padTokenId)
+        throw new OutOfMemoryError(`${thrown.message}; ${advice}`, size)
       })
       for (const { largest } of lists) {
         largestBuffer = Math.max(largestBuffer, largest.buffer)
@@ -96,15 +97,20 @@ const tokensOf = ({ inputs }: HostBatch) => ('features' in inputs ? 1 : inputs.l
 const describe = (batch: HostBatch) => `a batch of ${batch.size} rows of ${tokensOf(batch)} tokens`
 
 /** A size that was tried and fits. */
-async function advise(engine: Engine, wanted: LargestBatch, batch: HostBatch, padTokenId: number | undefined): Promise<string> {
+async function advise(
+  engine: Engine,
+  wanted: LargestBatch,
+  batch: HostBatch,
+  padTokenId: number | undefined,
+): Promise<{ advice: string; size?: number }> {
   for (let size = batch.size >> 1; size >= 1; size >>= 1) {
     const smaller = longest(engine.model, wanted, size, padTokenId)
     if (!(await fits(engine, wanted.kinds, smaller))) continue
     const same = wanted.argument === 'perDeviceTrainBatchSize' ? ` (with more gradientAccumulationSteps the steps stay as large)` : ''
-    return `${wanted.argument} ${size} fits${same}`
+    return { advice: `${wanted.argument} ${size} fits${same}`, size }
   }
   const tokens = tokensOf(batch)
-  return `not even one row of ${tokens} tokens fits: use a smaller maxLength or another model`
+  return { advice: `not even one row of ${tokens} tokens fits: use a smaller maxLength or another model` }
 }
 
 async function fits({ program }: Engine, kinds: Kind[], batch: HostBatch): Promise<boolean> {

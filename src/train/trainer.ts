@@ -89,11 +89,15 @@ export class Trainer extends Emitter<TrainerEvents> {
     }
   }
 
-  /** Loss and metrics on a data set (default: evalDataset), named evalLoss, evalAccuracy, … */
-  async evaluate(dataset = this.#options.evalDataset): Promise<Metrics> {
+  /**
+   * Loss and metrics on a data set (default: evalDataset), named evalLoss, evalAccuracy, …
+   * @param options.signal ends it after the batch at hand; the promise rejects with the signal's reason
+   */
+  async evaluate(dataset = this.#options.evalDataset, { signal }: Pick<TrainOptions, 'signal'> = {}): Promise<Metrics> {
     this.#assertAlive('evaluate')
     this.#engine.program.changed() // the model may have been changed by others
-    return this.#evaluate(dataset)
+    signal?.throwIfAborted()
+    return this.#evaluate(dataset, signal)
   }
 
   /**
@@ -197,7 +201,8 @@ export class Trainer extends Emitter<TrainerEvents> {
     }
     const memory = await takeMemory(this.#engine, this.#options.processingClass.padTokenId, batches)
     const half = Math.max(1, size >> 1)
-    this.model.device.memory.forecast = `try perDeviceTrainBatchSize ${half} or a smaller maxLength than ${maxLength}`
+    const advice = `try perDeviceTrainBatchSize ${half} or a smaller maxLength than ${maxLength}`
+    this.model.device.memory.forecast = { advice, batchSize: half }
     const { totalSteps, examplesPerStep } = plan
     const { globalStep: step } = this.#progress.state
     const event = { trained: this.model.trainableParameters(), step, totalSteps, examplesPerStep, memory }

@@ -104,8 +104,11 @@ test('memoryLimit: an OutOfMemoryError with the op, the bytes wanted and live, a
     error.message,
     /relu: out of memory: 524288 more bytes .* 1048576 bytes are live in 2 buffers; memoryLimit is 1048576 bytes; use a smaller batch/,
   )
-  device.memory.forecast = 'try perDeviceTrainBatchSize 8'
-  assert.match((await errorOf(() => relu(x))).message, /; try perDeviceTrainBatchSize 8$/)
+  assert.is((error as OutOfMemoryError).batchSize, undefined)
+  device.memory.forecast = { advice: 'try perDeviceTrainBatchSize 8', batchSize: 8 }
+  const told = await errorOf(() => relu(x))
+  assert.match(told.message, /; try perDeviceTrainBatchSize 8$/)
+  assert.is((told as OutOfMemoryError).batchSize, 8)
   x.dispose()
   assert.is((await relu(Tensor.from(device, [3])).data())[0], 3)
   device.destroy()
@@ -113,7 +116,7 @@ test('memoryLimit: an OutOfMemoryError with the op, the bytes wanted and live, a
 
 test('a recording that cannot fit says so before anything is allocated', async () => {
   const device = await openTestDevice({ memoryLimit: 1 << 20 })
-  device.memory.forecast = 'try perDeviceTrainBatchSize 2'
+  device.memory.forecast = { advice: 'try perDeviceTrainBatchSize 2', batchSize: 2 }
   const x = Tensor.from(device, floats(256 << 10))
   const all: Tensor[] = []
   const chain = (length: number) => () => {

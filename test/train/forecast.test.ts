@@ -68,6 +68,7 @@ test('the longest batch does not fit: an error before the first step, with a bat
   assert.match(error.message, advice)
   const size = Number(advice.exec(error.message)?.[1])
   assert.ok(size >= 2 && size < 64, `${size}`)
+  assert.is((error as OutOfMemoryError).batchSize, size)
   assert.equal([trainer.logHistory.length, await bytes(trainer)], [0, before])
   trainer.dispose()
   const fitting = await run(size)

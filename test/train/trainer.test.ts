@@ -70,6 +70,17 @@ test('regression: mean squared error falls, Pearson is reported', async () => {
   assert.ok(after.evalPearson > before.evalPearson)
 })
 
+test('an evaluation ends with its signal, and leaves no trace', async () => {
+  const trainer = await start({ args: { perDeviceEvalBatchSize: 1 } })
+  const stop = new AbortController()
+  const end = trainer.on('progress', ({ done }) => done >= 2 && stop.abort(new Error('enough')))
+  await assert.rejects(trainer.evaluate(undefined, { signal: stop.signal }), /enough/)
+  await assert.rejects(trainer.evaluate(undefined, { signal: stop.signal }), /enough/)
+  end()
+  assert.is(trainer.logHistory.length, 0)
+  assert.ok((await trainer.evaluate(undefined, { signal: new AbortController().signal })).evalLoss > 0)
+})
+
 test('bad arguments and data say what, wanted and got', async () => {
   const cases: [Record<string, unknown>, RegExp][] = [
     [{ perDeviceTrainBatchSize: 0 }, /training arguments: perDeviceTrainBatchSize: .*got 0/],

@@ -167,8 +167,8 @@ export class Desk {
 
   /** A run that had nothing yet is forgotten, unless a smaller batch would help it. */
   async #failed(job: Job, thrown: unknown): Promise<void> {
-    const fits = thrown instanceof OutOfMemoryError ? /perDevice\w+BatchSize (\d+)/.exec(thrown.message)?.[1] : undefined
-    const smallerBatch = fits === undefined ? undefined : Math.max(1, Math.min(Number(fits), job.batch >> 1))
+    const fits = thrown instanceof OutOfMemoryError ? thrown.batchSize : undefined
+    const smallerBatch = fits === undefined ? undefined : Math.max(1, Math.min(fits, job.batch >> 1))
     if (smallerBatch === undefined && (await lastCheckpoint(job.files)) === undefined) return discardRun().catch(() => {})
     await job.keeper.save({ running: false, smallerBatch })
     this.#stopped = job
