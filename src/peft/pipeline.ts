@@ -19,6 +19,7 @@ export interface LabelScore {
   score: number
 }
 
+/** How a call of the pipeline answers. */
 export interface ClassifyOptions {
   /** Which adapter answers; null: the base alone. Default: the one that `setAdapter` chose. */
   adapter?: string | null
@@ -63,6 +64,7 @@ export class TextClassificationPipeline {
     this.#alone = { name: '', model: base, pass: () => new Pass() }
   }
 
+  /** The base's device. */
   get device(): Device {
     return this.base.device
   }

@@ -5,6 +5,7 @@ import { AutoModelForSequenceClassification, callable } from '../models/auto'
 import type { TextTokenizer } from '../models/predict'
 import { type Classify, TextClassificationPipeline } from './pipeline'
 
+/** What `TextClassification.fromPretrained` loads, and where; and what is for the hub. */
 export interface TextClassificationOptions extends HubOptions {
   device: Device
   /** By name: an adapter's folder, its name on the hub, or its files. The first one is active. */

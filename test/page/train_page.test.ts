@@ -232,7 +232,7 @@ test(
         await page.click('#compare-current')
         await until(page, '#compare', /2 on one base model.*first.*condlora-step-20.*4\.25 ms/)
         const before = await text(page, '#compare li:first-child .guess')
-        await page.fill('#sentence', 'pills and a prize')
+        await page.fill('#sentence', 'see you on Friday')
         await page.waitForFunction((was) => document.querySelector('#compare li:first-child .guess')?.textContent !== was, before)
         await axe(page)
         const overflow = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)
