@@ -3,19 +3,13 @@ import { noGrad, type Tensor } from '../graph'
 import type { FlatParameters, ParameterSpec } from '../nn/parameters'
 import { convert, packedLayout } from '../ops/conversion'
 import { Random } from '../ops/philox'
-import { finite, positive, rate, targeting } from './config'
-import { LowRankAdapter } from './low_rank'
+import { finite } from './config'
+import { LowRankAdapter, lowRankKeys } from './low_rank'
 import type { Derived, Kind, LowRankFactors, Method } from './method'
 import { findTargets, roleOf, type Target } from './targets'
 
 const schema = v.strictObject({
-  ...targeting,
-  /** Rank of ΔW. */
-  r: v.optional(positive, 8),
-  /** The adapter's scale is loraAlpha / r. */
-  loraAlpha: v.optional(v.pipe(finite, v.gtValue(0)), 8),
-  /** Dropout on the adapter's input. */
-  loraDropout: v.optional(rate, 0),
+  ...lowRankKeys,
   /** How A comes from W0: Θa·W0ᵀ as the authors' program (square W0), or Θa·W0 (`rectangular`, any shape). */
   conversion: v.optional(v.picklist(['code', 'rectangular']), 'code'),
   /** Where loraDropout acts: before the adapter alone, or before the frozen product too (the authors' program). */

@@ -1,19 +1,13 @@
 import * as v from 'valibot'
 import type { FlatParameters, ParameterSpec } from '../nn/parameters'
 import { Random } from '../ops/philox'
-import { finite, positive, rate, targeting } from './config'
-import { LowRankAdapter } from './low_rank'
+import { finite, positive } from './config'
+import { LowRankAdapter, lowRankKeys } from './low_rank'
 import type { LowRankFactors, Method, Prepared } from './method'
 import type { Target } from './targets'
 
 export const loraSchema = v.strictObject({
-  ...targeting,
-  /** Rank of ΔW. */
-  r: v.optional(positive, 8),
-  /** The adapter's scale is loraAlpha / r. */
-  loraAlpha: v.optional(v.pipe(finite, v.gtValue(0)), 8),
-  /** Dropout on the adapter's input. */
-  loraDropout: v.optional(rate, 0),
+  ...lowRankKeys,
   /** Scale loraAlpha / √r instead. */
   useRslora: v.optional(v.boolean(), false),
   /** Other ranks and alphas by the end of a module path. */

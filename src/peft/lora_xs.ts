@@ -3,22 +3,13 @@ import { noGrad } from '../graph'
 import type { FlatParameters } from '../nn/parameters'
 import { matmul } from '../ops/matmul'
 import { Random } from '../ops/philox'
-import { finite, positive, rate, targeting } from './config'
 import { nameA, nameB } from './lora'
-import { LowRankAdapter } from './low_rank'
+import { LowRankAdapter, lowRankKeys } from './low_rank'
 import type { Derived, Kind, LowRankFactors, Method, Prepared, Start } from './method'
 import { largestSingular } from './singular'
 import { findTargets, type Target } from './targets'
 
-const schema = v.strictObject({
-  ...targeting,
-  /** Rank of ΔW; r² numbers are trained for each layer. */
-  r: v.optional(positive, 8),
-  /** The adapter's scale is loraAlpha / r. */
-  loraAlpha: v.optional(v.pipe(finite, v.gtValue(0)), 8),
-  /** Dropout on the adapter's input. */
-  loraDropout: v.optional(rate, 0),
-})
+const schema = v.strictObject(lowRankKeys)
 
 type XsConfig = v.InferOutput<typeof schema>
 

@@ -1,8 +1,21 @@
+import * as v from 'valibot'
 import type { Tensor } from '../graph'
 import type { Linear } from '../nn/linear'
 import type { LinearAdapter, Pass } from '../nn/pass'
 import { gemm } from '../ops/gemm'
 import { loraLinear } from '../ops/lora_linear'
+import { finite, positive, rate, targeting } from './config'
+
+/** What LoRA and its relatives take. */
+export const lowRankKeys = {
+  ...targeting,
+  /** Rank of ΔW. */
+  r: v.optional(positive, 8),
+  /** The adapter's scale is loraAlpha / r. */
+  loraAlpha: v.optional(v.pipe(finite, v.gtValue(0)), 8),
+  /** Dropout on the adapter's input. */
+  loraDropout: v.optional(rate, 0),
+}
 
 export interface LowRankOptions {
   /** [r, in] */
