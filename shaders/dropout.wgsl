@@ -11,14 +11,23 @@
 // A thread owns PER_THREAD blocks of eight neighbours; group g of 64 threads: 512·PER_THREAD elements.
 const GROUP = 64u;
 const PER_THREAD = 1u;
+const BITS = false; // only what is kept: a bit an element of rows of n, each row in words of its own
 const WIDE = false; // a cell is four neighbours; count stays in single numbers
 alias Cell = f32;
 
+#if BITS
+struct Params { base: u32, total: u32, count: u32, threshold: u32, stream: u32, n: u32, words: u32 }
+#else
 struct Params { base: u32, total: u32, count: u32, threshold: u32, stream: u32, block0: u32, scale: f32 }
+#endif
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read_write> y: array<Cell>;
+#if BITS
+@group(0) @binding(2) var<storage, read> state: array<u32>;
+#else
 @group(0) @binding(2) var<storage, read> x: array<Cell>;
 @group(0) @binding(3) var<storage, read> state: array<u32>;
+#endif
 
 // {high, low} of a 32 × 32 product: WGSL has no high half of its own.
 fn mulWide(a: u32, b: u32) -> vec2u {
@@ -47,6 +56,24 @@ fn philox(counter: vec4u, seed: vec2u) -> vec4u {
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) thread: u32) {
   let g = p.base + group.x + groups.x * (group.y + groups.y * group.z);
   if (g >= p.total) { return; }
+#if BITS
+  let word = g * GROUP + thread;
+  if (word >= p.count) { return; }
+  // 32 elements begin inside a block of eight, so that they may end in a fifth.
+  let first = word / p.words * p.n + word % p.words * 32u;
+  let shift = first % 8u;
+  var kept = 0u;
+  for (var i = 0u; i < 5u; i++) {
+    if (i * 8u < 32u + shift) {
+      let random = philox(vec4u(first / 8u + i, p.stream, state[2], 0u), vec2u(state[0], state[1]));
+      let low = vec4u((random & vec4u(0xffffu)) >= vec4u(p.threshold));
+      let high = vec4u((random >> vec4u(16u)) >= vec4u(p.threshold));
+      let eight = dot(low, vec4u(1, 4, 16, 64)) + dot(high, vec4u(2, 8, 32, 128));
+      kept |= select(eight << (8u * i - shift), eight >> shift, i == 0u);
+    }
+  }
+  y[word] = kept;
+#else
   let first = (g * GROUP + thread) * PER_THREAD;
   let end = min(first + PER_THREAD, (p.count + 7u) / 8u);
   for (var block = first; block < end; block++) {
@@ -69,4 +96,5 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     }
 #endif
   }
+#endif
 }

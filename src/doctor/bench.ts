@@ -10,13 +10,16 @@ interface Place {
   written: boolean
   offset: number
   size: number
+  read: (bytes: ArrayBuffer, offset: number, length: number) => Numbers
 }
+
+type Numbers = Slot['before']
 
 /**
  * Runs cases of one kernel apart from the device's own lists and memory: a wrong kernel can spoil nothing.
  * @returns for each case what its written slots hold afterwards, in order
  */
-export async function runCases(device: Device, kernel: Kernel, cases: Case[]): Promise<Float32Array[][]> {
+export async function runCases(device: Device, kernel: Kernel, cases: Case[]): Promise<Numbers[][]> {
   const pipeline = await device.work.orLost(kernel.pipeline)
   const places = layOut(cases)
   const { gpu } = device
@@ -39,7 +42,7 @@ export async function runCases(device: Device, kernel: Kernel, cases: Case[]): P
     if (found) throw new GpuError(found.message)
     await device.work.orLost(staging.mapAsync(1))
     const bytes = staging.getMappedRange().slice(0)
-    return places.map((all) => all.filter((p) => p.written).map(({ offset, size }) => new Float32Array(bytes, offset, size / 4)))
+    return places.map((all) => all.filter((p) => p.written).map(({ offset, size, read }) => read(bytes, offset, size / 4)))
   } catch (thrown) {
     throw asError(thrown)
   } finally {
@@ -56,7 +59,8 @@ function layOut(cases: Case[]): Place[][] {
       // Whole vec4s, whatever the kernel reads.
       const size = Math.ceil(before.byteLength / 16) * 16
       ends[kind] = offset + Math.ceil(size / alignment) * alignment
-      return { written: Boolean(after), offset, size }
+      const Kind = before.constructor as Float32ArrayConstructor
+      return { written: Boolean(after), offset, size, read: (...place) => new Kind(...place) }
     }),
   )
 }

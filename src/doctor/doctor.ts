@@ -65,7 +65,7 @@ function complaint(error: number): string {
 }
 
 /** The largest error of all results. NaN is worse than any number. */
-function worst(cases: Case[], results: Float32Array[][]): number {
+function worst(cases: Case[], results: Slot['before'][][]): number {
   let most = 0
   cases.forEach(({ slots, each = false }, i) => {
     slots
@@ -78,7 +78,7 @@ function worst(cases: Case[], results: Float32Array[][]): number {
   return most
 }
 
-function distance({ before, after = new Float64Array() }: Slot, got: Float32Array, each: boolean): number {
+function distance({ before, after = new Float64Array() }: Slot, got: Slot['before'], each: boolean): number {
   let [difference, size, most] = [0, 0, 0]
   for (let i = 0; i < after.length; i++) {
     const wanted = after[i]

@@ -89,7 +89,9 @@ function products(device: Device): void {
       }
   // Tiles enough for a GPU.
   for (const size of [64, 128]) back(ops.matmul(zeros(device, 192, size, 4), zeros(device, 192, 4, size)))
-  back(ops.attention(zeros(device, 2, 3, 8), zeros(device, 2, 3, 8), zeros(device, 2, 3, 8), { heads: 2, mask: whole(device, 2, 3) }))
+  const dropout = { p: 0.1, rng: { state: Tensor.empty(device, [4], 'test', 'u32'), stream: 0 } }
+  const [q, k, v] = [0, 1, 2].map(() => zeros(device, 2, 3, 8))
+  back(ops.attention(q, k, v, { heads: 2, mask: whole(device, 2, 3), dropout }))
 }
 
 function training(device: Device): void {
@@ -105,9 +107,9 @@ async function filesOf(seen: Dispatch[]): Promise<string[]> {
   return Promise.all(seen.map(async ({ shader }) => files.get(typeof shader === 'string' ? shader : await shader()) ?? 'unknown'))
 }
 
-/** Column sums are in parts of any number of rows. */
+/** Column sums are in parts of any number of rows, and attention's rows of any width. */
 function formOf(file: string, constants: Constants | undefined): string {
-  const { PER_PART, ...others } = constants ?? {}
+  const { PER_PART, QUADS, OWNED, ...others } = constants ?? {}
   const sorted = Object.entries(others).sort(([a], [b]) => (a < b ? -1 : 1))
   return kernelName(file, 'main', Object.fromEntries(sorted))
 }

@@ -51,6 +51,8 @@ const pointwise: Mutation[] = [
   m('dropout', 'number >= p.threshold', 'number < p.threshold'),
   m('dropout', 'numbers >= vec4u(p.threshold)', 'numbers < vec4u(p.threshold)'),
   m('dropout', 'p.block0 + block', 'block'),
+  m('dropout', '(random >> vec4u(16u)) >= ', '(random >> vec4u(16u)) < '),
+  m('dropout', '8u * i - shift', '8u * i'),
   m('dropout', 'al * bh + (mid & 0xffffu)', 'al * bh - (mid & 0xffffu)'),
 ]
 
@@ -132,4 +134,18 @@ const products: Mutation[] = [
   m('matmul_lanes', 'if (mine >= p.tiles)', 'if (thread >= LANES)'),
 ]
 
-export const mutations: Mutation[] = [...pointwise, ...rows, ...sums, ...products]
+const attention: Mutation[] = [
+  m('attention', 'most[i] + log2(sum[i])', 'most[i] - log2(sum[i])'),
+  m('attention', 'sum *= shrink', 'sum *= 1.0'),
+  m('attention', 'acc[4u * q + i] *= shrink[i]', 'acc[4u * q + i] *= 1.0'),
+  m('attention', 'acc[4u * q + i] += ys', 'acc[4u * q + i] -= ys'),
+  m('attention', 'acc[4u * q + i] += xs', 'acc[4u * q + i] -= xs'),
+  m('attention', 'second[4u * q + i] += ys', 'second[4u * q + i] -= ys'),
+  m('attention', 's[4u + i], keep) - mean', 's[4u + i], keep) + mean'),
+  m('attention', 'bits[at * p.words + j0 / 32u]', 'bits[at * p.words]'),
+  m('attention', '|| mask[p.maskAt + row0 + j] != 0', '|| mask[p.maskAt + j] != 0'),
+  m('attention', 'c < min(8u, p.d4 - c0)', 'c < 8u'),
+  m('attention', 'sum += dot(a[', 'sum -= dot(a['),
+]
+
+export const mutations: Mutation[] = [...attention, ...pointwise, ...rows, ...sums, ...products]

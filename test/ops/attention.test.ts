@@ -4,6 +4,9 @@ import { keepMask } from '../../src/ops/dropout'
 import { assert, openTestDevice, rng, test } from '../harness'
 import { bothForms, checkOp, sizes, values } from './check'
 
+// Software drivers take seconds to compile the kernels without a matrix.
+const slow = { timeoutMs: 900_000 }
+
 interface Form {
   batch: number
   length: number
@@ -82,57 +85,105 @@ test('attention: the gradients of the reference are those of its differences', a
   await checkOp(device, { name: 'attention', inputs, run: (q, k, v) => attention(q, k, v, { heads: 2, mask }), forward: forward(form) })
 })
 
-test('attention: one token, odd lengths and heads, padded tails, a fully masked row, over one tile; both kernels', async () => {
-  const device = await openTestDevice()
-  const random = rng()
-  const value = values()
-  const size = sizes()
-  await bothForms(device, async (kernels) => {
-    for (const [batch, length, heads, d] of [
-      [1, 1, 1, 3],
-      [1, 5, 2, 7],
-      [3, 9, 3, 5],
-      [2, 33, 2, 16],
-      [4, 36, 4, 8],
-      [2, 67, 1, 20],
-      [size(3), size(40), size(3), size(20)],
-      [size(3), size(40), size(3), size(20)],
-    ])
-      for (const masked of [false, true]) {
-        const bits = Int32Array.from({ length: batch * length }, () => 1)
-        // Row 0 is all padding (where there are several), the others have tails.
-        for (let b = 0; b < batch; b++) bits.fill(0, b * length + (batch > 1 && b === 0 ? 0 : random.int(1, length)), (b + 1) * length)
-        const form: Form = { batch, length, heads, d, mask: masked ? bits : undefined }
-        const mask = masked ? Tensor.from(device, bits, [batch, length], 'i32') : null
+test(
+  'attention: one token, odd lengths and heads, padded tails, a fully masked row, over one tile; both kernels',
+  async () => {
+    const device = await openTestDevice()
+    const random = rng()
+    const value = values()
+    const size = sizes()
+    await bothForms(device, async (kernels) => {
+      for (const [batch, length, heads, d] of [
+        [1, 1, 1, 3],
+        [1, 5, 2, 7],
+        [3, 9, 3, 5],
+        [2, 33, 2, 16],
+        [4, 36, 4, 8],
+        [2, 67, 1, 20],
+        [1, 70, 2, 32],
+        [size(3), size(40), size(3), size(20)],
+        [size(3), size(40), size(3), size(20)],
+      ])
+        for (const masked of [false, true]) {
+          const bits = Int32Array.from({ length: batch * length }, () => 1)
+          // Row 0 is all padding (where there are several), the others have tails.
+          for (let b = 0; b < batch; b++) bits.fill(0, b * length + (batch > 1 && b === 0 ? 0 : random.int(1, length)), (b + 1) * length)
+          const form: Form = { batch, length, heads, d, mask: masked ? bits : undefined }
+          const mask = masked ? Tensor.from(device, bits, [batch, length], 'i32') : null
+          const shape = [batch, length, heads * d]
+          await checkOp(device, {
+            name: `attention [${shape}] in ${heads} heads${masked ? ', masked' : ''}, ${kernels}`,
+            inputs: [value(shape), value(shape), value(shape)],
+            run: (q, k, v) => attention(q, k, v, { heads, mask }),
+            forward: forward(form),
+            backward: backward(form),
+          })
+        }
+    })
+  },
+  slow,
+)
+
+test(
+  'attention: wide heads, and heads too wide for the kernels without a matrix',
+  async () => {
+    const device = await openTestDevice()
+    const value = values()
+    const flag = device as { software: boolean }
+    const own = flag.software
+    flag.software = false
+    try {
+      for (const [batch, length, heads, d] of [
+        [1, 37, 2, 64],
+        [1, 9, 1, 100],
+        [1, 5, 1, 132],
+      ]) {
+        const form: Form = { batch, length, heads, d }
         const shape = [batch, length, heads * d]
         await checkOp(device, {
-          name: `attention [${shape}] in ${heads} heads${masked ? ', masked' : ''}, ${kernels}`,
+          name: `attention [${shape}] in ${heads} heads`,
           inputs: [value(shape), value(shape), value(shape)],
-          run: (q, k, v) => attention(q, k, v, { heads, mask }),
+          run: (q, k, v) => attention(q, k, v, { heads }),
           forward: forward(form),
           backward: backward(form),
         })
       }
-  })
-})
+    } finally {
+      flag.software = own
+    }
+  },
+  slow,
+)
 
-test('attention: dropout on the probabilities, the same in forward and backward', async () => {
-  const device = await openTestDevice()
-  const value = values()
-  const state = [7, 8, 9, 0]
-  const [batch, length, heads, d, p] = [2, 13, 3, 6, 0.3]
-  const keep = keepMask(batch * heads * length * length, p, state, 4)
-  const form: Form = { batch, length, heads, d, drop: (at) => keep[at] / (1 - p) }
-  const dropout = { p, rng: { state: Tensor.from(device, state, [4], 'u32'), stream: 4 } }
-  const shape = [batch, length, heads * d]
-  await checkOp(device, {
-    name: 'attention with dropout',
-    inputs: [value(shape), value(shape), value(shape)],
-    run: (q, k, v) => attention(q, k, v, { heads, dropout }),
-    forward: forward(form),
-    backward: backward(form),
-  })
-})
+test(
+  'attention: dropout on the probabilities, the same in forward and backward; both kernels',
+  async () => {
+    const device = await openTestDevice()
+    const value = values()
+    const state = [7, 8, 9, 0]
+    await bothForms(device, async (kernels) => {
+      for (const [batch, length, heads, d, p] of [
+        [2, 13, 3, 6, 0.3],
+        [2, 37, 3, 8, 0.3],
+      ]) {
+        const keep = keepMask(batch * heads * length * length, p, state, 4)
+        const bits = Int32Array.from({ length: batch * length }, (_, i) => (i % length < length - 4 ? 1 : 0))
+        const form: Form = { batch, length, heads, d, mask: bits, drop: (at) => keep[at] / (1 - p) }
+        const dropout = { p, rng: { state: Tensor.from(device, state, [4], 'u32'), stream: 4 } }
+        const mask = Tensor.from(device, bits, [batch, length], 'i32')
+        const shape = [batch, length, heads * d]
+        await checkOp(device, {
+          name: `attention [${shape}] with dropout, ${kernels}`,
+          inputs: [value(shape), value(shape), value(shape)],
+          run: (q, k, v) => attention(q, k, v, { heads, dropout, mask }),
+          forward: forward(form),
+          backward: backward(form),
+        })
+      }
+    })
+  },
+  slow,
+)
 
 test('attention: shapes that do not fit are an error', async () => {
   const device = await openTestDevice()

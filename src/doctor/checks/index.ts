@@ -1,4 +1,5 @@
 import type { Check } from '../check'
+import { attention } from './attention'
 import { activation, broadcast, dropout, elementwise, firstToken, mse } from './pointwise'
 import { matmul, matmulBlocks, matmulDirect, matmulLanes, matmulPlain } from './products'
 import { crossEntropy, layernorm, rowNorm, softmax } from './rows'
@@ -8,6 +9,7 @@ import { adamw, embedding, reduce } from './sums'
 export const checks: Record<string, Check[]> = {
   activation: [activation],
   adamw: [adamw],
+  attention: [attention],
   broadcast: [broadcast],
   cross_entropy: [crossEntropy],
   dropout: [dropout],

@@ -101,25 +101,50 @@ export const firstToken: Check = {
 }
 
 export const dropout: Check = {
-  forms: combinations(
-    [{ constants: { WIDE: false, Cell: 'f32' } }, { constants: { WIDE: true, Cell: 'vec4f' } }],
-    [
-      { constants: { PER_THREAD: 4 }, on: 'processors' },
-      { constants: { PER_THREAD: 1 }, on: 'gpus' },
-    ],
-  ),
-  cases(constants, random) {
-    const perGroup = 64 * numeric(constants, 'PER_THREAD', 1)
-    const count = 8 * (8 * perGroup + 5) - (constants.WIDE ? 4 : 3)
-    const [threshold, stream, block0, scale] = [20000, 3, 9, 1.5]
-    const [seed, seed1, step] = [0x9abcdef0, 0x12345678, 0x80000007]
-    const x = uniform(random, count)
-    let numbers: number[] = []
-    const values = table(count, (i) => {
-      if (i % 8 === 0) numbers = philox4x32([block0 + i / 8, stream, step, 0], [seed, seed1])
-      return ((numbers[(i % 8) >> 1] >>> (16 * (i & 1))) & 0xffff) >= threshold ? x[i] * scale : 0
-    })
-    const state = Uint32Array.of(seed, seed1, step, 5)
-    return [{ words: [count, threshold, stream, block0, f32(scale)], groups: 9, slots: [written(values), read(x), read(state)] }]
-  },
+  forms: [
+    ...combinations(
+      [{ constants: { WIDE: false, Cell: 'f32' } }, { constants: { WIDE: true, Cell: 'vec4f' } }],
+      [
+        { constants: { PER_THREAD: 4 }, on: 'processors' },
+        { constants: { PER_THREAD: 1 }, on: 'gpus' },
+      ],
+    ),
+    { constants: { BITS: true, Cell: 'u32' }, on: 'gpus' },
+  ],
+  cases: (constants, random) => [constants.BITS ? droppedBits() : dropped(constants, random)],
+}
+
+const [threshold, stream] = [20000, 3]
+const state = Uint32Array.of(0x9abcdef0, 0x12345678, 0x80000007, 5)
+
+/** For each element: is it kept. They are asked for in order. */
+function drawn(block0: number): (i: number) => boolean {
+  let numbers: number[] = []
+  return (i) => {
+    if (i % 8 === 0) numbers = philox4x32([block0 + i / 8, stream, state[2], 0], [state[0], state[1]])
+    return ((numbers[(i % 8) >> 1] >>> (16 * (i & 1))) & 0xffff) >= threshold
+  }
+}
+
+function dropped(constants: Constants, random: Random): Case {
+  const perGroup = 64 * numeric(constants, 'PER_THREAD', 1)
+  const count = 8 * (8 * perGroup + 5) - (constants.WIDE ? 4 : 3)
+  const [block0, scale] = [9, 1.5]
+  const x = uniform(random, count)
+  const kept = drawn(block0)
+  const values = table(count, (i) => (kept(i) ? x[i] * scale : 0))
+  return { words: [count, threshold, stream, block0, f32(scale)], groups: 9, slots: [written(values), read(x), read(state)] }
+}
+
+/** Rows that begin at each place of a block. */
+function droppedBits(): Case {
+  const [rows, n, words] = [261, 37, 2]
+  const kept = drawn(0)
+  const all = Array.from({ length: Math.ceil((rows * words * 32) / 8) * 8 }, (_, i) => kept(i))
+  const values = new Uint32Array(rows * words)
+  for (let row = 0; row < rows; row++)
+    for (let j = 0; j < 32 * words; j++) if (all[row * n + j]) values[row * words + (j >> 5)] |= 1 << (j & 31)
+  const words0 = new Uint32Array(values.length + 8).fill(7)
+  const slot = { before: words0, after: Float64Array.from(words0, (_, i) => values[i] ?? NaN) }
+  return { words: [values.length, threshold, stream, n, words], groups: 9, slots: [slot, read(state)], each: true }
 }

@@ -1,0 +1,111 @@
+import shader from '../../shaders/attention.wgsl'
+import { type Device, f32 } from '../gpu'
+import { Tensor, tape } from '../graph'
+import type { AttentionSizes, AttentionTerms } from './attention_matrix'
+import { dropoutBits } from './dropout'
+
+/**
+ * Whether attention of these sizes never has its matrix in memory. GPUs: wherever a head's rows are whole vec4s, up to 128 numbers.
+ * Software adapters pay for the kernels' barriers, and for 7 products in backward instead of 5: at 4 × 12 × (128 × 32), forward and
+ * backward, 1.4 s of processor time instead of 0.3 (SwiftShader) and 0.25 instead of 0.06 (lavapipe), and seconds of compiling; there
+ * the matrix stays until it takes more than 64 MiB.
+ */
+export function isFused(device: Device, s: AttentionSizes, tensors: Tensor[]): boolean {
+  const { batch, heads, length, d } = s
+  if (device.software && 4 * batch * heads * length ** 2 <= 64 << 20) return false
+  // The largest bindings: dk and dv together, and dropout's bits.
+  const largest = 4 * batch * heads * length * Math.max(2 * d, Math.ceil(length / 32)) + 512
+  return d % 4 === 0 && d <= 128 && tensors.every((t) => t.offset % 4 === 0) && largest <= device.limits.maxStorageBufferBindingSize
+}
+
+/**
+ * Attention without its matrix: what is kept is o and, for each row, the logarithm of its sum; backward makes P again. Dropout's bits,
+ * one an element, live while the kernels of one direction run.
+ */
+export function fusedAttention(q: Tensor, k: Tensor, v: Tensor, s: AttentionSizes, { mask, dropout }: AttentionTerms): Tensor {
+  const { device } = q
+  const rows = s.batch * s.heads * s.length
+  const stats = Tensor.empty(device, [rows, 2], 'attention.stats')
+  const draw = () => (dropout ? dropoutBits('attention.dropout', dropout.rng.state, dropout.rng.stream, dropout.p, rows, s.length) : null)
+  const scale = 1 / Math.sqrt(s.d)
+  const scaleA = scale * Math.LOG2E
+  const kept = 1 / (1 - (dropout?.p ?? 0))
+  const out = Tensor.empty(device, q.shape, 'attention')
+  run({ op: 'attention', form: 0, out: [out], a: q, b: q, x: k, y: v, scales: [scaleA, 0, kept, 0], stats, mask, bits: draw(), s })
+  return tape('attention', [q, k, v], out, (g, [needQ, needK, needV]) => {
+    const bits = draw()
+    const scales = [scaleA, kept, scale, kept]
+    const common = { y: v, b: g, scales, stats, mask, bits, s }
+    if (needQ || needK) dots(g, out, stats, s)
+    const dq = needQ ? Tensor.empty(device, q.shape, 'attention.dq') : null
+    if (dq) run({ op: 'attention.dq', form: 1, out: [dq], a: q, x: k, ...common })
+    if (!needK && !needV) return [dq, null, null]
+    const [dk, dv] = pair(q)
+    run({ op: 'attention.dkv', form: 2, out: [dk, dv], a: k, x: q, ...common, b: v, y: g })
+    return [dq, dk, dv]
+  })
+}
+
+/** dk and dv in one storage, so that a kernel has one binding for both: with all it reads they are the 8 that every device has. */
+function pair({ device, shape, size }: Tensor): Tensor[] {
+  const start = Math.ceil(size / 64) * 64
+  const both = Tensor.empty(device, [start + size], 'attention.dkv')
+  return [both.view(shape), both.view(shape, start)]
+}
+
+interface Run {
+  op: string
+  form: 0 | 1 | 2
+  out: Tensor[]
+  /** Own rows, and rows that pass. */
+  a: Tensor
+  b: Tensor
+  x: Tensor
+  y: Tensor
+  /** Factors on a, on b, on what is written first and second. */
+  scales: number[]
+  stats: Tensor
+  mask: Tensor | null
+  bits: Tensor | null
+  s: AttentionSizes
+}
+
+/** A group for 32 rows of a head. */
+function run({ op, form, out, a, b, x, y, scales, stats, mask, bits, s }: Run): void {
+  const { length, heads, d } = s
+  const [QUADS, HALVES] = [Math.ceil(d / 32), form ? 2 : 1]
+  const [first, ...read] = [out[0], a, b, x, y].map(whole)
+  const second = out[1] ? out[1].offset - out[0].offset : 0
+  first.binding.size += 4 * second
+  const filler = { binding: { ...read[0].binding, size: 16 }, skip: 0 }
+  const others = [whole(stats), mask ? whole(mask) : filler, bits ? whole(bits) : filler]
+  const row = (heads * d) / 4
+  const places = [...read.flatMap(({ skip }) => [skip / 4, row]), first.skip / 4, row, (first.skip + second) / 4]
+  a.device.run({
+    op,
+    shader,
+    constants: { FORM: form, QUADS, OWNED: 4 * QUADS, HALVES, SUMS: 4 * HALVES },
+    bind: [first, ...read, ...others].map(({ binding }) => binding),
+    words: [0, length, heads, d / 4, ...places, others[1].skip, mask ? 1 : 0, bits?.shape[1] ?? 0, ...scales.map(f32)],
+    groups: s.batch * heads * Math.ceil(length / 32),
+    flops: [4, 6, 8][form] * s.batch * heads * length * length * d,
+  })
+}
+
+const whole = (t: Tensor) => t.bindLoose(0, t.size)
+
+/** D = g·o of each row of each head. */
+function dots(g: Tensor, out: Tensor, stats: Tensor, { batch, length, heads, d }: AttentionSizes): void {
+  const [a, b] = [g, out].map(whole)
+  const rows = batch * heads * length
+  const row = (heads * d) / 4
+  g.device.run({
+    op: 'attention.dots',
+    shader,
+    constants: { FORM: 3, Out: 'f32' },
+    bind: [stats.bind(), a.binding, b.binding],
+    words: [rows, length, heads, d / 4, a.skip / 4, row, b.skip / 4, row],
+    groups: Math.ceil(rows / 64),
+    flops: 2 * rows * d,
+  })
+}
