@@ -29,6 +29,7 @@ const long = new Set([
   'layernorm 2048×768',
   'gelu 2048×3072',
   '4×12×(128×64)',
+  '8×12×(512×32)',
   '6×384 8×64 full',
 ])
 const isLong = ({ name }: Case) => long.has(name) || name.startsWith('RoBERTa-base')

@@ -1,5 +1,19 @@
 import { philox4x32 } from '../../ops/philox'
-import { type Case, type Check, combinations, type Form, f32, numeric, read, table, uniform, widthOf, written } from '../check'
+import {
+  type Case,
+  type Check,
+  type Constants,
+  combinations,
+  type Form,
+  f32,
+  numeric,
+  type Random,
+  read,
+  table,
+  uniform,
+  widthOf,
+  written,
+} from '../check'
 import { gelu, geluSlope, geluTanh, geluTanhSlope } from '../special'
 
 const flags = (name: string): Form[] => [false, true].map((on) => ({ constants: { [name]: on } }))
