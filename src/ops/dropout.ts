@@ -1,7 +1,9 @@
-import shader from '../../shaders/dropout.wgsl'
 import { f32 } from '../gpu'
 import { rowRanges, Tensor, tape } from '../graph'
 import { philox4x32 } from './philox'
+
+// Only training takes it: a page that predicts never loads it.
+const shader = () => import('../../shaders/dropout.wgsl').then((module) => module.default)
 
 /** Where a dropout's random numbers come from. */
 export interface DropoutRng {

@@ -1,7 +1,9 @@
-import shader from '../../shaders/softmax.wgsl'
 import { complain, f32 } from '../gpu'
 import { rowRanges, Tensor, tape } from '../graph'
 import { rowCells, rowGroups } from './row_groups'
+
+// Attention takes it only where it makes its matrix: most pages never load it.
+const shader = () => import('../../shaders/softmax.wgsl').then((module) => module.default)
 
 export interface SoftmaxOptions {
   /** i32 [masks, n], 1 = keep. */
