@@ -96,7 +96,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   var second: array<vec4f, OWNED>;
 #endif
   for (var j0 = 0u; j0 < p.n; j0 += 32u) {
-    var s = array<vec4f, SUMS>(); // a vec4 of others for each of 4 rows: scores, then dP
+    // A vec4 of others for each of 4 rows: scores, then dP. Said to be zero: in a loop drivers keep what was there.
+    var s = array<vec4f, SUMS>();
 #unroll
     for (var h = 0u; h < HALVES; h++) {
       for (var c0 = 0u; c0 < p.d4; c0 += 8u) {

@@ -8,7 +8,7 @@ import { dispatches } from './check'
 
 // Software drivers take seconds to compile these kernels.
 const slow = { timeoutMs: 900_000 }
-const [batch, length, heads, d] = [2, 93, 3, 20]
+const [batch, length, heads, d] = [2, 61, 3, 8]
 const sizes = { batch, length, heads, d }
 const shape = [batch, length, heads * d]
 const matrix = 4 * batch * heads * length * length
