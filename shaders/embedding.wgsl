@@ -1,10 +1,10 @@
 // Rows of a table by id. Tables and batches may be larger than a binding: each dispatch sees a part of either.
 //
-// FORM 0, lookup:   y[i, :] = table[ids[i], :] where ids[i] lies in this part of the table; else untouched
+// FORM 0, lookup:   y[i, :] = table[ids[i], :], or added to y, where ids[i] lies in this part of the table; else untouched
 // FORM 1, gradient: dtable[token, :] += Σ of dy over the token's positions, in ascending order, for tokens of this part
 //                   and positions of this range; dtable starts as zeros
 //
-// binding 0  uniform {base, total groups, count, h, first row of the part, rows of the part, first position (FORM 0: of ids), positions}
+// binding 0  uniform {base, total groups, count, h, first row of the part, rows of the part, first position (FORM 0: of ids), positions (FORM 0: 1 = add)}
 // FORM 0: binding 1 y f32[count, h] (written), 2 table f32[rows, h], 3 ids i32[count]
 // FORM 1: binding 1 dtable f32[rows, h] (written), 2 dy f32[positions, h], 3 runs i32[count, 3], 4 order i32
 //         run = {token, start, end} in order; token −1: padding
@@ -38,7 +38,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   let id = ids[p.position0 + position];
   let row = u32(id) - p.row0; // wraps to something large for ids below the part
   if (id < 0 || row >= p.rows) { return; }
-  y[i] = table[row * p.h + (i - position * p.h)];
+  let value = table[row * p.h + (i - position * p.h)];
+  if (p.positions == 0u) { y[i] = value; } else { y[i] += value; }
 #else
   let token = runs[3u * g];
   let row = u32(token) - p.row0;

@@ -3,13 +3,18 @@
 // FORM 0, forward:    y, and {μ, ρ} of each row for backward
 // FORM 1, input:      h = γ∘dy, c = {mean(h), mean(h∘x̂)}:  dx = ρ·(h − c.x − x̂·c.y)
 // FORM 2, terms of γ: out = dy∘x̂, whose column sums are dγ (dβ: column sums of dy)
+// With ADD, FORM 0 takes x + added for x and keeps that sum, which is what FORM 1 and 2 read as x.
+// With DROP, added goes through the dropout of dropout.wgsl: keep(i) is a function of (seed, step, stream, i).
 //
-// binding 0  uniform {base, total groups, rows, n, eps, first element of stats}
+// binding 0  uniform {base, total groups, rows, n, eps, first element of stats, first cell, threshold, stream, 1/(1 − p)}
 // binding 1  out    f32[rows, n]
 // binding 2  stats  f32[rows, 2]   written by FORM 0
 // binding 3  x      f32[rows, n]
 // binding 4  γ      f32[n]         (FORM 0, 1)
 // binding 5  β      f32[n] (FORM 0), or dy f32[rows, n] (FORM 1, 2: binding 4 for FORM 2)
+// binding 6  added  f32[rows, n]   (FORM 0, ADD), or its gradient (FORM 1, DROP), written
+// binding 7  sum    f32[rows, n]   (FORM 0, ADD), written
+// binding 8  state  u32[4]: seed, seed', step, unused   (DROP; binding 7 for FORM 1)
 //
 // LANES threads share a row: 1 on software adapters, where barriers are dear; 32 on GPUs, with a tree in the group.
 //   group g: rows [g·ROWS, (g+1)·ROWS)
@@ -19,8 +24,13 @@ const GROUP = 16u; // LANES × ROWS
 const WIDE = false; // a cell is four neighbours: n counts cells then
 alias Cell = f32;
 const FORM = 0u;
+const ADD = false;
+const DROP = false;
 
-struct Params { base: u32, total: u32, rows: u32, n: u32, eps: f32, statsAt: u32 }
+struct Params {
+  base: u32, total: u32, rows: u32, n: u32, eps: f32, statsAt: u32,
+  first: u32, threshold: u32, stream: u32, scale: f32,
+}
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read_write> out: array<Cell>;
 #if FORM == 0
@@ -40,11 +50,81 @@ struct Params { base: u32, total: u32, rows: u32, n: u32, eps: f32, statsAt: u32
 #if FORM == 1
 @group(0) @binding(5) var<storage, read> dy: array<Cell>;
 #endif
+#if ADD
+@group(0) @binding(6) var<storage, read> added: array<Cell>;
+@group(0) @binding(7) var<storage, read_write> sum: array<Cell>;
+#endif
+#if DROP
+#if FORM == 0
+@group(0) @binding(8) var<storage, read> state: array<u32>;
+#else
+@group(0) @binding(6) var<storage, read_write> dAdded: array<Cell>;
+@group(0) @binding(7) var<storage, read> state: array<u32>;
+#endif
+
+// {high, low} of a 32 × 32 product: WGSL has no high half of its own.
+fn mulWide(a: u32, b: u32) -> vec2u {
+  let al = a & 0xffffu;
+  let ah = a >> 16u;
+  let bl = b & 0xffffu;
+  let bh = b >> 16u;
+  let mid = ah * bl + ((al * bl) >> 16u);
+  let low = al * bh + (mid & 0xffffu);
+  return vec2u(ah * bh + (mid >> 16u) + (low >> 16u), a * b);
+}
+
+fn philox(counter: vec4u, seed: vec2u) -> vec4u {
+  var c = counter;
+  var k = seed;
+  for (var round = 0u; round < 10u; round++) {
+    let p0 = mulWide(c.x, 0xd2511f53u);
+    let p1 = mulWide(c.z, 0xcd9e8d57u);
+    c = vec4u(p1.x ^ c.y ^ k.x, p1.y, p0.x ^ c.w ^ k.y, p0.y);
+    k += vec2u(0x9e3779b9u, 0xbb67ae85u);
+  }
+  return c;
+}
+
+// A thread that walks along a row meets each block of eight numbers' draw several times: the last one is at hand.
+var<private> block = 0xffffffffu;
+var<private> random: vec4u;
+
+// Cell i of this dispatch, dropped or scaled.
+fn dropped(i: u32, value: Cell) -> Cell {
+#if WIDE
+  let at = 4u * (p.first + i);
+#else
+  let at = p.first + i;
+#endif
+  if (at / 8u != block) {
+    block = at / 8u;
+    random = philox(vec4u(block, p.stream, state[2], 0u), vec2u(state[0], state[1]));
+  }
+#if WIDE
+  let two = select(random.xy, random.zw, at % 8u > 0u);
+  let keep = ((two.xxyy >> vec4u(0, 16, 0, 16)) & vec4u(0xffffu)) >= vec4u(p.threshold);
+#else
+  let keep = ((random[at % 8u / 2u] >> (16u * (at % 2u))) & 0xffffu) >= p.threshold;
+#endif
+  return select(Cell(), value * p.scale, keep);
+}
+#endif
 
 #if WIDE
 fn sumOf(c: Cell) -> f32 { return (c.x + c.y) + (c.z + c.w); }
 #else
 fn sumOf(c: Cell) -> f32 { return c; }
+#endif
+
+#if FORM == 0
+// What is normalised; with ADD a thread reads what it has written itself.
+fn input(i: u32) -> Cell {
+#if ADD
+  return sum[i];
+#else
+  return x[i];
+#endif
+}
 #endif
 
 #if LANES > 1
@@ -80,14 +160,26 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   let count = f32(p.n);
 #endif
 #if FORM == 0
-  var sum = Cell();
-  for (var j = lane; j < p.n; j += LANES) { sum += x[at + j]; }
-  let near = total(thread, vec2f(sumOf(sum), 0.0)).x / count;
+  var all = Cell();
+  for (var j = lane; j < p.n; j += LANES) {
+#if ADD
+#if DROP
+    let value = x[at + j] + dropped(at + j, added[at + j]);
+#else
+    let value = x[at + j] + added[at + j];
+#endif
+    sum[at + j] = value;
+    all += value;
+#else
+    all += x[at + j];
+#endif
+  }
+  let near = total(thread, vec2f(sumOf(all), 0.0)).x / count;
   // The second pass also sees by how much rounding put the first one's mean off.
   var off = Cell();
   var square = Cell();
   for (var j = lane; j < p.n; j += LANES) {
-    let d = x[at + j] - near;
+    let d = input(at + j) - near;
     off += d;
     square += d * d;
   }
@@ -99,7 +191,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     stats[moment] = mu;
     stats[moment + 1u] = rho;
   }
-  for (var j = lane; j < p.n; j += LANES) { out[at + j] = gamma[j] * ((x[at + j] - mu) * rho) + beta[j]; }
+  for (var j = lane; j < p.n; j += LANES) { out[at + j] = gamma[j] * ((input(at + j) - mu) * rho) + beta[j]; }
 #else
   let mu = stats[moment];
   let rho = stats[moment + 1u];
@@ -115,7 +207,11 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   let c = total(thread, vec2f(sumOf(first), sumOf(second))) / count;
   if (mine >= p.rows) { return; }
   for (var j = lane; j < p.n; j += LANES) {
-    out[at + j] = rho * (gamma[j] * dy[at + j] - c.x - (x[at + j] - mu) * rho * c.y);
+    let dx = rho * (gamma[j] * dy[at + j] - c.x - (x[at + j] - mu) * rho * c.y);
+    out[at + j] = dx;
+#if DROP
+    dAdded[at + j] = dropped(at + j, dx);
+#endif
   }
 #endif
 #if FORM == 2

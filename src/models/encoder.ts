@@ -4,9 +4,8 @@ import { LayerNorm } from '../nn/layer_norm'
 import { Linear } from '../nn/linear'
 import type { Pass } from '../nn/pass'
 import { weightStack } from '../nn/stack'
-import { add } from '../ops/add'
 import { attention } from '../ops/attention'
-import { embedding } from '../ops/embedding'
+import { embeddings } from '../ops/embedding'
 import { gelu } from '../ops/gelu'
 import { relu } from '../ops/relu'
 import type { EncoderConfig } from './config'
@@ -69,9 +68,11 @@ export class Encoder {
 
   /** Hidden states [batch, length, hidden]; with `all`, also those before the first and after each layer. */
   forward({ inputIds, positionIds, tokenTypeIds, attentionMask, runs }: ModelInputs, pass: Pass, all?: Tensor[]): Tensor {
-    const word = embedding(pass.of(this.word), inputIds, runs?.inputIds)
-    const type = embedding(pass.of(this.type), tokenTypeIds, runs?.tokenTypeIds)
-    const sum = add(add(word, type), embedding(pass.of(this.position), positionIds, runs?.positionIds))
+    const sum = embeddings([
+      { table: pass.of(this.word), ids: inputIds, runs: runs?.inputIds },
+      { table: pass.of(this.type), ids: tokenTypeIds, runs: runs?.tokenTypeIds },
+      { table: pass.of(this.position), ids: positionIds, runs: runs?.positionIds },
+    ])
     let x = pass.dropout(this.norm.forward(sum, pass), this.config.hiddenDropoutProb)
     all?.push(x)
     for (const layer of this.layers) {
@@ -114,9 +115,9 @@ class EncoderLayer {
     const { hiddenDropoutProb: p, attentionProbsDropoutProb, numAttentionHeads: heads } = this.config
     const [q, k, v] = [query.forward(x, pass), key.forward(x, pass), value.forward(x, pass)]
     const mixed = attention(q, k, v, { heads, mask, dropout: pass.nextDropout(attentionProbsDropoutProb) })
-    const attended = attentionNorm.forward(add(pass.dropout(attentionOutput.forward(mixed, pass), p), x), pass)
+    const attended = attentionNorm.forward(x, pass, attentionOutput.forward(mixed, pass), p)
     const wide = this.#activate(intermediate.forward(attended, pass))
-    return outputNorm.forward(add(pass.dropout(output.forward(wide, pass), p), attended), pass)
+    return outputNorm.forward(attended, pass, output.forward(wide, pass), p)
   }
 
   linears(): Linear[] {

@@ -10,17 +10,49 @@ export interface TokenRuns {
   order: Tensor
 }
 
-/**
- * y[i] = table[ids[i]]: table [v, h] f32, ids [...] i32, y [..., h]. Ids must lie in the table: only the caller can check.
- *
- * Backward: dtable[t] = Σ dy[i] over the positions of t, in order; a trained table needs `runs` (see `tokenRuns`).
- */
+/** A table [v, h] f32 and what is taken from it: ids [...] i32 that lie in the table, which only the caller can check. */
+export interface Lookup {
+  table: Tensor
+  ids: Tensor
+  /** A trained table needs them (see `tokenRuns`). */
+  runs?: TokenRuns
+}
+
+/** y[i] = table[ids[i]], y [..., h]. Backward: dtable[t] = Σ dy[i] over the positions of t, in order. */
 export function embedding(table: Tensor, ids: Tensor, runs?: TokenRuns): Tensor {
-  const [v, h] = table.shape
-  if (table.shape.length !== 2) complain('embedding', 'table', '[v, h]', `[${table.shape}]`)
-  if (ids.dtype === 'f32') complain('embedding', 'ids', 'i32', 'f32')
+  return embeddings([{ table, ids, runs }])
+}
+
+/** y[i] = Σ table[ids[i]] over tables, in order: the sum needs no pass of its own. Backward: as `embedding`, for each table. */
+export function embeddings(lookups: Lookup[]): Tensor {
+  const [{ table, ids }] = lookups
   const { device } = table
+  const h = table.shape.at(-1) ?? 0
+  for (const each of lookups) {
+    const { shape } = each.table
+    if (shape.length !== 2) complain('embedding', 'table', '[v, h]', `[${shape}]`)
+    if (shape[1] !== h) complain('embedding', 'table', `[v, ${h}]`, `[${shape}]`)
+    if (each.ids.dtype === 'f32') complain('embedding', 'ids', 'i32', 'f32')
+    if (each.ids.size !== ids.size) complain('embedding', 'ids', `[${ids.shape}]`, `[${each.ids.shape}]`)
+  }
   const y = Tensor.empty(device, [...ids.shape, h], 'embedding')
+  lookups.forEach((each, i) => {
+    lookUp(y, each, i > 0)
+  })
+  const tables = lookups.map((each) => each.table)
+  return tape('embedding', tables, y, (dy, needs) =>
+    lookups.map(({ table, runs }, i) => {
+      if (!needs[i]) return null
+      if (!runs) throw new Error('embedding: a trained table needs the runs of its batch: embedding(table, ids, runs)')
+      return tableGradient(device, table, dy, runs)
+    }),
+  )
+}
+
+/** y = table[ids], or y += table[ids]. */
+function lookUp(y: Tensor, { table, ids }: Lookup, add: boolean): void {
+  const { device } = table
+  const [v, h] = table.shape
   for (const { start, count } of rowRanges(device, 'embedding', ids.size, h * 4)) {
     const some = ids.bindLoose(start, count)
     for (const part of rowRanges(device, 'embedding', v, h * 4))
@@ -29,15 +61,11 @@ export function embedding(table: Tensor, ids: Tensor, runs?: TokenRuns): Tensor 
         shader,
         constants: { FORM: 0 },
         bind: [y.bind(start * h, count * h), table.bind(part.start * h, part.count * h), some.binding],
-        words: [count, h, part.start, part.count, some.skip],
+        words: [count, h, part.start, part.count, some.skip, add ? 1 : 0],
         groups: Math.ceil((count * h) / 64),
         bytes: 4 * count * (2 * h + 1), // not the whole table
       })
   }
-  return tape('embedding', [table], y, (dy) => {
-    if (!runs) throw new Error('embedding: a trained table needs the runs of its batch: embedding(table, ids, runs)')
-    return [tableGradient(device, table, dy, runs)]
-  })
 }
 
 function tableGradient(device: Device, table: Tensor, dy: Tensor, { runs, order }: TokenRuns): Tensor {

@@ -1,45 +1,95 @@
 import shader from '../../shaders/layernorm.wgsl'
 import { complain, f32 } from '../gpu'
 import { rowRanges, Tensor, tape } from '../graph'
+import type { DropoutRng } from './dropout'
 import { rowCells, rowGroups } from './row_groups'
 import { sumRows } from './sum_rows'
 
+/** What is added to a layer norm's input in the same pass. */
+export interface Added {
+  /** In x's shape. */
+  h: Tensor
+  /** h goes through this first, with the bits of `dropout`. */
+  dropout?: { p: number; rng: DropoutRng } | null
+}
+
 /**
- * y = γ·(x − μ)/√(σ² + eps) + β over the last dimension (biased variance), x [..., n], γ and β [n], f32.
+ * y = γ·(x − μ)/√(σ² + eps) + β over the last dimension (biased variance), x [..., n], γ and β [n], f32. With `added`, of
+ * x + dropout(h) instead of x: one pass forward, which keeps the sum, and one backward.
  *
- * Backward, with x̂ = (x − μ)ρ and h = γ∘dy: dx = ρ(h − mean(h) − x̂·mean(h∘x̂)), dγ = Σ_rows dy∘x̂, dβ = Σ_rows dy.
+ * Backward, with x̂ = (x − μ)ρ and g = γ∘dy: dx = ρ(g − mean(g) − x̂·mean(g∘x̂)), dγ = Σ_rows dy∘x̂, dβ = Σ_rows dy,
+ * dh = keep∘dx / (1 − p).
  */
-export function layerNorm(x: Tensor, gamma: Tensor, beta: Tensor, eps = 1e-5): Tensor {
+export function layerNorm(x: Tensor, gamma: Tensor, beta: Tensor, eps = 1e-5, added: Added | null = null): Tensor {
   const n = x.shape.at(-1) ?? 0
   if (gamma.size !== n) complain('layerNorm', 'gamma', `[${n}]`, `[${gamma.shape}]`)
   if (beta.size !== n) complain('layerNorm', 'beta', `[${n}]`, `[${beta.shape}]`)
-  const stats = Tensor.empty(x.device, [x.size / n, 2], 'layerNorm.stats')
-  const y = run('layerNorm', 0, stats, x, [gamma, beta], null, eps)
-  return tape('layerNorm', [x, gamma, beta], y, (dy, [needX, needGamma, needBeta]) => [
-    needX ? run('layerNorm.dx', 1, stats, x, [gamma], dy, eps) : null,
-    needGamma ? sumRows('layerNorm.dgamma', run('layerNorm.dgamma', 2, stats, x, [], dy, eps), n) : null,
-    needBeta ? sumRows('layerNorm.dbeta', dy, n) : null,
-  ])
+  if (added && `${added.h.shape}` !== `${x.shape}`) complain('layerNorm', 'h', `[${x.shape}]`, `[${added.h.shape}]`)
+  const { device, shape } = x
+  const like = (op: string) => Tensor.empty(device, shape, op)
+  const stats = Tensor.empty(device, [x.size / n, 2], 'layerNorm.stats')
+  const [y, sum] = [like('layerNorm'), added ? like('layerNorm.sum') : x]
+  const drop = added?.dropout?.p ? added.dropout : null
+  const more = added ? [added.h, sum] : []
+  run('layerNorm', { form: 0, out: y, stats, x, whole: [gamma, beta], rows: more, eps, add: more.length > 0, drop })
+  const inputs = added ? [x, gamma, beta, added.h] : [x, gamma, beta]
+  return tape('layerNorm', inputs, y, (dy, [needX, needGamma, needBeta, needH]) => {
+    const dx = needX || needH ? like('layerNorm.dx') : null
+    const dh = needH && drop ? like('layerNorm.dh') : dx
+    if (dx && dh)
+      run('layerNorm.dx', {
+        form: 1,
+        out: dx,
+        stats,
+        x: sum,
+        whole: [gamma],
+        rows: dh === dx ? [dy] : [dy, dh],
+        drop: dh === dx ? null : drop,
+      })
+    const terms = needGamma ? like('layerNorm.dgamma') : null
+    if (terms) run('layerNorm.dgamma', { form: 2, out: terms, stats, x: sum, whole: [], rows: [dy] })
+    return [dx, terms && sumRows('layerNorm.dgamma', terms, n), needBeta ? sumRows('layerNorm.dbeta', dy, n) : null, ...(added ? [dh] : [])]
+  })
 }
 
-function run(op: string, form: number, stats: Tensor, x: Tensor, whole: Tensor[], dy: Tensor | null, eps: number): Tensor {
+interface Run {
+  form: number
+  out: Tensor
+  stats: Tensor
+  x: Tensor
+  /** Operands of one row. */
+  whole: Tensor[]
+  /** Operands of x's shape, after those. */
+  rows: Tensor[]
+  eps?: number
+  add?: boolean
+  drop?: Added['dropout']
+}
+
+function run(op: string, { form, out, stats, x, whole, rows, eps = 0, add = false, drop }: Run): void {
   const { device } = x
   const n = x.shape.at(-1) as number
-  const out = Tensor.empty(device, x.shape, op)
   const tile = rowGroups(device)
   const { constants, cells } = rowCells(n)
   for (const { start, count } of rowRanges(device, op, x.size / n, n * 4)) {
-    const rows = (t: Tensor) => t.bind(start * n, count * n)
+    const part = (t: Tensor) => t.bind(start * n, count * n)
     const moments = stats.bindLoose(start * 2, count * 2)
+    const random = drop ? [Math.round(drop.p * 65536), drop.rng.stream, f32(1 / (1 - drop.p))] : []
     device.run({
       op,
       shader,
-      constants: { ...tile, ...constants, FORM: form },
-      bind: [rows(out), moments.binding, rows(x), ...whole.map((t) => t.bind()), ...(dy ? [rows(dy)] : [])],
-      words: [count, cells, f32(eps), moments.skip],
+      constants: { ...tile, ...constants, FORM: form, ADD: add, DROP: Boolean(drop) },
+      bind: [
+        part(out),
+        moments.binding,
+        part(x),
+        ...whole.map((t) => t.bind()),
+        ...rows.map(part),
+        ...(drop ? [drop.rng.state.bind()] : []),
+      ],
+      words: [count, cells, f32(eps), moments.skip, start * cells, ...random],
       groups: Math.ceil(count / tile.ROWS),
-      flops: 9 * count * n,
+      flops: (drop ? 69 : 9) * count * n,
     })
   }
-  return out
 }

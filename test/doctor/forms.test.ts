@@ -56,9 +56,12 @@ function pointwise(device: Device): void {
 }
 
 function rows(device: Device): void {
+  const rng = { state: Tensor.empty(device, [4], 'test', 'u32'), stream: 0 }
   for (const n of [7, 8]) {
     const x = zeros(device, 3, n)
     back(ops.layerNorm(x, zeros(device, n), zeros(device, n)))
+    for (const dropout of [null, { p: 0.1, rng }])
+      back(ops.layerNorm(x, zeros(device, n), zeros(device, n), 1e-5, { h: zeros(device, 3, n), dropout }))
     for (const mask of [null, whole(device, 3, n)]) back(ops.softmax(x, { mask }))
     for (const reduction of ['mean', 'sum'] as const) back(ops.crossEntropy(x, whole(device, 3), { reduction }))
   }

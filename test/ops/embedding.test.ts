@@ -1,5 +1,5 @@
 import { Tensor } from '../../src/graph'
-import { embedding, tokenRuns } from '../../src/ops/embedding'
+import { embedding, embeddings, tokenRuns } from '../../src/ops/embedding'
 import { assert, openTestDevice, rng, test } from '../harness'
 import { sizes, values } from './check'
 
@@ -45,6 +45,51 @@ test('embedding: rows by id, and the gradient summed over repeated ids; tables a
     const stray = gradient.filter((g, i) => g !== 0 && !ids.includes(Math.floor(i / h)))
     assert.is(stray.length, 0)
   }
+})
+
+test('embeddings: the sum over tables, each with its gradient; a frozen one gets none and needs no runs', async () => {
+  const device = await openTestDevice()
+  const random = rng()
+  const value = values()
+  const [h, shape] = [33, [3, 70]]
+  const tables = [301, 2, 80].map((v) => value([v, h]).data)
+  const ids = tables.map(({ length }) => Int32Array.from({ length: 210 }, () => random.int(0, length / h - 1)))
+  const leaves = tables.map((data, t) => Tensor.from(device, data, [data.length / h, h]).requireGrad(t !== 1))
+  const y = embeddings(
+    leaves.map((table, t) => ({
+      table,
+      ids: Tensor.from(device, ids[t], shape, 'i32'),
+      runs: t === 1 ? undefined : runsOf(ids[t], table),
+    })),
+  )
+  const at = (t: number, i: number) => tables[t][ids[t][Math.floor(i / h)] * h + (i % h)]
+  assert.close(
+    await y.data(),
+    Float64Array.from({ length: y.size }, (_, i) => at(0, i) + at(1, i) + at(2, i)),
+    1e-6,
+    'y',
+  )
+  const dy = value([...shape, h]).data
+  y.backward(Tensor.from(device, dy, y.shape))
+  for (const [t, { grad, size }] of leaves.entries()) {
+    if (t === 1) {
+      assert.is(grad, null)
+      continue
+    }
+    const expected = new Float64Array(size)
+    dy.forEach((d, i) => (expected[ids[t][Math.floor(i / h)] * h + (i % h)] += d))
+    assert.close(await (grad as Tensor).data(), expected, 1e-5, `dtable ${t}`)
+  }
+  const other = Tensor.from(device, new Float32Array(8), [2, 4])
+  const one = Tensor.from(device, [0], [1], 'i32')
+  assert.throws(
+    () =>
+      embeddings([
+        { table: leaves[0], ids: one },
+        { table: other, ids: one },
+      ]),
+    /embedding: table: wanted \[v, 33\], got \[2,4\]/,
+  )
 })
 
 test('embedding: the gradient has the same bits every time', async () => {

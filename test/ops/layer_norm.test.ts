@@ -1,7 +1,8 @@
 import { Tensor } from '../../src/graph'
+import { keepMask } from '../../src/ops/dropout'
 import { layerNorm } from '../../src/ops/layer_norm'
 import { assert, openTestDevice, test } from '../harness'
-import { bothForms, checkOp, columnSums, randomShapes, values } from './check'
+import { bothForms, checkOp, columnSums, dispatches, randomShapes, values } from './check'
 
 const eps = 1e-5
 
@@ -73,6 +74,55 @@ test('layerNorm: one row, odd rows, more rows than a group, over 64 KiB; all thr
       await checkOp(device, { name: `layerNorm [${shape}], ${form}`, inputs, run, forward, backward })
     }
   })
+})
+
+test('layerNorm of x + dropout(h): all four gradients, with the bits of dropout; without it, and over 64 KiB', async () => {
+  const device = await openTestDevice()
+  const value = values()
+  const state = [0x12345678, 0x9abcdef0, 3, 0]
+  const rng = { state: Tensor.from(device, state, [4], 'u32'), stream: 5 }
+  await bothForms(device, async (form) => {
+    for (const [shape, p] of [
+      [[3, 5, 33], 0.1],
+      [[129, 65], 0],
+      [[37, 768], 0.25],
+      [[301, 36], 0.5],
+      ...randomShapes(2).map((s) => [[...s, 12], 0.3] as const),
+    ] as const) {
+      const n = shape.at(-1) as number
+      const inputs = [value([...shape], 3, 0.5), value([n], 1, 1), value([n]), value([...shape])]
+      const keep = keepMask(inputs[0].data.length, p, state, rng.stream)
+      const factor = (i: number) => keep[i] / (1 - p)
+      const sum = (x: Float64Array, h: Float64Array) => x.map((v, i) => v + factor(i) * h[i])
+      await checkOp(device, {
+        name: `layerNorm of a sum [${shape}], p ${p}, ${form}`,
+        inputs,
+        run: (x, gamma, beta, h) => layerNorm(x, gamma, beta, eps, { h, dropout: { p, rng } }),
+        forward: (x, gamma, beta, h) => forward(sum(x, h), gamma, beta),
+        backward: (dy, x, gamma, _beta, h) => {
+          const [dx, ...others] = backward(dy, sum(x, h), gamma)
+          return [dx, ...others, dx.map((v, i) => factor(i) * v)]
+        },
+      })
+    }
+  })
+})
+
+test('layerNorm of a sum: a dispatch each way; only h trained gives h a gradient alone; h of another shape is an error', async () => {
+  const device = await openTestDevice()
+  const make = (...shape: number[]) => Tensor.from(device, new Float32Array(shape.reduce((n, d) => n * d, 1)).fill(1), shape)
+  const rng = { state: Tensor.from(device, [1, 2, 3, 0], [4], 'u32'), stream: 0 }
+  const [x, h] = [make(3, 8), make(3, 8).requireGrad()]
+  const seen = dispatches(device, () => {
+    layerNorm(x, make(8), make(8), eps, { h, dropout: { p: 0.5, rng } }).backward(make(3, 8))
+  })
+  assert.equal(
+    seen.map(({ op }) => op),
+    ['layerNorm', 'layerNorm.dx'],
+  )
+  assert.is(x.grad, null)
+  assert.equal([...(h.grad as Tensor).shape], [3, 8])
+  assert.throws(() => layerNorm(x, make(8), make(8), eps, { h: make(24) }), /layerNorm: h: wanted \[3,8\], got \[24\]/)
 })
 
 test('layerNorm: a mean far from zero costs no accuracy', async () => {

@@ -1,3 +1,4 @@
+import { philox4x32 } from '../../ops/philox'
 import {
   type Case,
   type Check,
@@ -80,31 +81,54 @@ export const layernorm: Check = {
   forms: combinations(
     shares,
     [narrow, wide].map((constants) => ({ constants })),
-    [0, 1, 2].map((FORM) => ({ constants: { FORM } })),
+    [
+      { FORM: 0, ADD: false, DROP: false },
+      { FORM: 0, ADD: true, DROP: false },
+      { FORM: 0, ADD: true, DROP: true },
+      { FORM: 1, ADD: false, DROP: false },
+      { FORM: 1, ADD: false, DROP: true },
+      { FORM: 2, ADD: false, DROP: false },
+    ].map((constants) => ({ constants })),
   ),
   cases: (constants, random) => [constants.FORM ? layernormBackward(constants, random) : layernormForward(constants, random)],
 }
 
 const statsAt = 5
 
+/** Dropout of a tensor's part that begins at the cell `first`: words, state, and what becomes of number i. */
+function dropping(constants: Constants, width: number) {
+  const [first, threshold, stream, scale] = [6, 20000, 3, 1.5]
+  const [seed, seed1, step] = [0x9abcdef0, 0x12345678, 0x80000007]
+  const kept = (i: number) => {
+    const at = first * width + i
+    const numbers = philox4x32([at >> 3, stream, step, 0], [seed, seed1])
+    return !constants.DROP ? 1 : ((numbers[(at % 8) >> 1] >>> (16 * (at & 1))) & 0xffff) >= threshold ? scale : 0
+  }
+  return { words: [first, threshold, stream, f32(scale)], state: constants.DROP ? [Uint32Array.of(seed, seed1, step, 5)] : [], kept }
+}
+
 function layernormForward(constants: Constants, random: Random): Case {
-  const { rows, cells, n } = shape(constants)
+  const { rows, cells, n, width } = shape(constants)
   const eps = Math.fround(1e-5)
-  const [x, gamma, beta] = [uniform(random, rows * n, 3, 6), uniform(random, n), uniform(random, n)]
+  const { words, state, kept } = dropping(constants, width)
+  const [x, gamma, beta, added] = [uniform(random, rows * n, 3, 6), uniform(random, n), uniform(random, n), uniform(random, rows * n)]
+  const from = table(rows * n, (i) => (constants.ADD ? x[i] + kept(i) * added[i] : x[i]))
   const values = new Float64Array(rows * n)
   const stats = new Float64Array(statsAt + 2 * rows).fill(NaN)
   for (let row = 0; row < rows; row++) {
-    const mu = sum(n, (j) => x[row * n + j]) / n
-    const rho = 1 / Math.sqrt(sum(n, (j) => (x[row * n + j] - mu) ** 2) / n + eps)
+    const mu = sum(n, (j) => from[row * n + j]) / n
+    const rho = 1 / Math.sqrt(sum(n, (j) => (from[row * n + j] - mu) ** 2) / n + eps)
     stats.set([mu, rho], statsAt + 2 * row)
-    for (let j = 0; j < n; j++) values[row * n + j] = gamma[j] * (x[row * n + j] - mu) * rho + beta[j]
+    for (let j = 0; j < n; j++) values[row * n + j] = gamma[j] * (from[row * n + j] - mu) * rho + beta[j]
   }
   const slots = [written(values), written(stats, new Float32Array(stats.length).fill(3)), ...[x, gamma, beta].map(read)]
-  return { words: [rows, cells, f32(eps), statsAt], groups: 9, slots }
+  if (constants.ADD) slots.push(read(added), written(from), ...state.map(read))
+  return { words: [rows, cells, f32(eps), statsAt, ...words], groups: 9, slots }
 }
 
 function layernormBackward(constants: Constants, random: Random): Case {
-  const { rows, cells, n } = shape(constants)
+  const { rows, cells, n, width } = shape(constants)
+  const { words, state, kept } = dropping(constants, width)
   const [x, dy, gamma] = [uniform(random, rows * n), uniform(random, rows * n), uniform(random, n)]
   // μ and ρ are inputs here: any will do.
   const stats = uniform(random, statsAt + 2 * rows, 0.5, 1)
@@ -118,7 +142,9 @@ function layernormBackward(constants: Constants, random: Random): Case {
       values[row * n + j] = constants.FORM === 1 ? rho(row) * (h[j] - c0 - hat(row, j) * c1) : dy[row * n + j] * hat(row, j)
   }
   const inputs = constants.FORM === 1 ? [stats, x, gamma, dy] : [stats, x, dy]
-  return { words: [rows, cells, f32(0), statsAt], groups: 9, slots: [written(values), ...inputs.map(read)] }
+  const slots = [written(values), ...inputs.map(read)]
+  if (constants.DROP) slots.push(written(table(rows * n, (i) => kept(i) * values[i])), ...state.map(read))
+  return { words: [rows, cells, f32(0), statsAt, ...words], groups: 9, slots }
 }
 
 const ignored = -100

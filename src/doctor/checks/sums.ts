@@ -94,22 +94,22 @@ function step(random: Random, apply: boolean): Case {
 
 export const embedding: Check = {
   forms: [0, 1].map((FORM) => ({ constants: { FORM } })),
-  cases: (constants, random) => [constants.FORM === 1 ? gathered(random) : lookedUp(random)],
+  cases: (constants, random) => (constants.FORM === 1 ? [gathered(random)] : [false, true].map((add) => lookedUp(random, add))),
 }
 
 /** Rows row0 … row0 + rows − 1 of a table are here; ids point below, into and past them. */
 const [row0, rows] = [4, 6]
 
-function lookedUp(random: Random): Case {
+function lookedUp(random: Random, add: boolean): Case {
   const [count, h, position0] = [105, 5, 3]
   const ids = Int32Array.from({ length: position0 + count }, (_, i) => (i === position0 ? -1 : random.below(14)))
   const part = uniform(random, rows * h)
+  const before = uniform(random, count * h)
   const values = table(count * h, (i) => {
     const row = ids[position0 + Math.floor(i / h)] - row0
-    return row >= 0 && row < rows ? part[row * h + (i % h)] : NaN
+    return row >= 0 && row < rows ? part[row * h + (i % h)] + (add ? before[i] : 0) : NaN
   })
-  const before = uniform(random, count * h)
-  return { words: [count, h, row0, rows, position0], groups: 9, slots: [written(values, before), read(part), read(ids)] }
+  return { words: [count, h, row0, rows, position0, add ? 1 : 0], groups: 9, slots: [written(values, before), read(part), read(ids)] }
 }
 
 function gathered(random: Random): Case {
