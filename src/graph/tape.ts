@@ -76,9 +76,18 @@ export function backwardAll(seeds: [Tensor, Tensor][]): void {
         owned.push(tensor.grad)
         continue
       }
-      const needs = node.inputs.map((t) => t.requiresGrad)
-      node.backward(gradient, needs).forEach((g, i) => {
-        if (g && needs[i]) give(node.inputs[i], g)
+      const { inputs } = node
+      const needs = inputs.map((t) => t.requiresGrad)
+      const lent = new Set<Tensor>()
+      const into = (i: number) => {
+        const before = grads.get(inputs[i])
+        if (!before || overlap(before, gradient) || owned.some((other) => overlap(before, other))) return null
+        for (const [to, other] of grads) if (to !== inputs[i] && overlap(before, other)) return null
+        lent.add(before)
+        return before
+      }
+      node.backward(gradient, needs, into).forEach((g, i) => {
+        if (g && needs[i] && !lent.has(g)) give(inputs[i], g)
       })
     }
   })

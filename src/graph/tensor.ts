@@ -8,8 +8,11 @@ export type DType = 'f32' | 'u32' | 'i32'
 export interface Node {
   op: string
   inputs: Tensor[]
-  /** `needs[i]` is false where nobody asks for input i's gradient; return null there. */
-  backward: (gradOutput: Tensor, needs: boolean[]) => (Tensor | null)[]
+  /**
+   * `needs[i]` is false where nobody asks for input i's gradient; return null there. `into(i)` is the sum of what reached
+   * input i before, where the rule may add to it in place, which saves a pass: then it returns that very tensor. Else null.
+   */
+  backward: (gradOutput: Tensor, needs: boolean[], into: (i: number) => Tensor | null) => (Tensor | null)[]
 }
 
 /**

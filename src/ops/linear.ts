@@ -26,16 +26,17 @@ export function linear(x: Tensor, weight: Tensor, bias: Tensor | null = null): T
     k,
     bias,
   })
-  return tape('linear', bias ? [x, weight, bias] : [x, weight], y, (dy, [needX, needW, needB]) => [
-    needX ? gradInput(dy, x, weight) : null,
+  return tape('linear', bias ? [x, weight, bias] : [x, weight], y, (dy, [needX, needW, needB], into) => [
+    needX ? gradInput(dy, x, weight, into(0)) : null,
     needW ? gradWeight(dy, x, weight) : null,
     needB && bias ? sumRows('linear.db', dy, outputs) : null,
   ])
 }
 
-function gradInput(dy: Tensor, x: Tensor, weight: Tensor): Tensor {
+/** dy · W, added to what `into` holds. */
+export function gradInput(dy: Tensor, x: Tensor, weight: Tensor, into: Tensor | null): Tensor {
   const [outputs, inputs] = weight.shape
-  const dx = Tensor.empty(x.device, x.shape, 'linear.dx')
+  const dx = into ?? Tensor.empty(x.device, x.shape, 'linear.dx')
   gemm({
     op: 'linear.dx',
     a: { tensor: dy, rowStride: outputs },
@@ -44,6 +45,7 @@ function gradInput(dy: Tensor, x: Tensor, weight: Tensor): Tensor {
     m: x.size / inputs,
     n: inputs,
     k: outputs,
+    accumulate: into !== null,
   })
   return dx
 }

@@ -1,7 +1,7 @@
 import { complain } from '../gpu'
 import { Tensor, tape } from '../graph'
 import { gemm, type Matrix } from './gemm'
-import { linear } from './linear'
+import { gradInput, linear } from './linear'
 import { sumRows } from './sum_rows'
 
 export interface LowRank {
@@ -48,17 +48,14 @@ export function loraLinear(x: Tensor, weight: Tensor, bias: Tensor | null, { A, 
   })
 
   const tensors = [x, weight, A, B, input, ...(bias ? [bias] : [])]
-  return tape('loraLinear', tensors, y, (dy, [needX, needW, needA, needB, needInput, needBias]) => {
+  return tape('loraLinear', tensors, y, (dy, [needX, needW, needA, needB, needInput, needBias], into) => {
     const dh = Tensor.empty(x.device, [rows, r], 'lora.dh')
     if (needA || needInput)
       gemm({ op: 'lora.dh', a: rowsOf(dy, outputs), b: rowsOf(B, r), c: rowsOf(dh, r), m: rows, n: r, k: outputs, alpha: scaling })
     const back = (to: Tensor, accumulate: boolean) =>
       gemm({ op: 'lora.dx', a: rowsOf(dh, r), b: rowsOf(A, inputs), c: rowsOf(to, inputs), m: rows, n: inputs, k: r, accumulate })
-    const dx = needX ? Tensor.empty(x.device, x.shape, 'lora.dx') : null
-    if (dx) {
-      gemm({ op: 'linear.dx', a: rowsOf(dy, outputs), b: rowsOf(weight, inputs), c: rowsOf(dx, inputs), m: rows, n: inputs, k: outputs })
-      if (input === x) back(dx, true)
-    }
+    const dx = needX ? gradInput(dy, x, weight, into(0)) : null
+    if (dx && input === x) back(dx, true)
     const dInput = needInput && input !== x ? Tensor.empty(x.device, x.shape, 'lora.dx') : null
     if (dInput) back(dInput, false)
     const product = (op: string, left: Matrix, right: Matrix, m: number, n: number, alpha = 1) => {

@@ -1,6 +1,7 @@
 import { backwardAll, noGrad, Tensor } from '../../src/graph'
-import { add, embedding, matmul, mul, relu, scale, sub, sum, tanh } from '../../src/ops'
+import { add, embedding, linear, loraLinear, matmul, mul, relu, scale, sub, sum, tanh } from '../../src/ops'
 import { assert, openTestDevice, rng, test } from '../harness'
+import { dispatches } from '../ops/check'
 
 const numbers = async (t: Tensor | null) => [...(await (t as Tensor).data())]
 
@@ -22,6 +23,39 @@ test('a tensor with several consumers gets the sum of their gradients, diamonds 
   sum(add(add(left, right), sub(x, y))).backward()
   // d/dx (3x² + x³ + x − x²) = 4x + 3x² + 1
   assert.equal(await numbers(x.grad), [8, 5, 3.75])
+})
+
+test('products add their gradient to what is there, without a pass of its own, unless that memory serves another too', async () => {
+  const device = await openTestDevice()
+  const random = rng()
+  const make = (...shape: number[]) => Tensor.from(device, random.uniform(shape[0] * shape[1], -1, 1), shape)
+  const [x, w1, w2] = [make(5, 4).requireGrad(), make(4, 4), make(4, 4)]
+  const lora = { A: make(2, 4).requireGrad(), B: make(4, 2).requireGrad(), scaling: 0.5 }
+  // dx, and how many passes only added gradients.
+  const gradient = async (form: (h: Tensor) => Tensor) => {
+    const y = form(scale(x, 2))
+    const ops = dispatches(device, () => y.backward(Tensor.from(device, new Float32Array(y.size).fill(1), y.shape)))
+    const grad = x.grad as Tensor
+    x.grad = lora.A.grad = lora.B.grad = null
+    return { values: await grad.data(), passes: ops.filter(({ op }) => op === 'accumulate').length }
+  }
+  const sum = (a: Float32Array, b: Float32Array) => Float64Array.from(a, (v, i) => v + b[i])
+  const factor = make(5, 4)
+  const first = (h: Tensor) => mul(linear(h, w1), factor)
+  const second = (h: Tensor) => loraLinear(h, w2, null, lora)
+  const [one, two] = [await gradient(first), await gradient(second)]
+  const both = await gradient((h) => add(first(h), second(h)))
+  assert.close(both.values, sum(one.values, two.values), 1e-6)
+  assert.is(both.passes, 0)
+  // add hands one tensor to both of its inputs: what is in it belongs to the product as well.
+  const around = await gradient((h) => scale(add(h, linear(h, w1)), 3))
+  const through = await gradient((h) => scale(linear(h, w1), 3))
+  assert.close(
+    around.values,
+    through.values.map((v) => v + 6),
+    1e-6,
+  )
+  assert.is(around.passes, 1)
 })
 
 test('several calls of backward add up; taking the gradient away starts anew', async () => {
