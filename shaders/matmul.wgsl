@@ -1,4 +1,4 @@
-// C[b, m, n] = alpha · Σ_k A[b, m, k] · B[b, k, n]  (+ bias[n])  (+ C[b, m, n])
+// C[b, m, n] = alpha · Σ_k A[b, m, k] · B[b, k, n]  (+ bias[b0, n])  (+ C[b, m, n])
 // Tiled in workgroup memory; any shape, any strides: the form for GPUs.
 //
 // A element (m, k) lies at aOff + b0·aB0 + b1·aB1 + m·aRow + k·aCol; B by (k, n) and C by (m, n) likewise.
@@ -8,7 +8,7 @@
 // binding 1  C     f32
 // binding 2  A     f32
 // binding 3  B     f32
-// binding 4  bias  f32[n]; anything without BIAS
+// binding 4  bias  f32[batch0, n]; anything without BIAS
 //
 // A group makes a TILE × TILE piece of C with 8 × 8 threads, each 4 × 4 outputs in registers; K passes by in steps of STEP:
 //
@@ -100,7 +100,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     for (var col = col0; col < min(col0 + 4u, p.n); col++) {
       let at = cBase + row * p.cRow + col;
       var value = p.alpha * sums[row - row0][col - col0];
-      if ((p.epilogue & BIAS) != 0u) { value += bias[p.biasOff + col]; }
+      if ((p.epilogue & BIAS) != 0u) { value += bias[p.biasOff + b0 * p.n + col]; }
       if ((p.epilogue & ACCUMULATE) != 0u) { value += c[at]; }
       c[at] = value;
     }

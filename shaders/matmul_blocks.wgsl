@@ -1,4 +1,4 @@
-// C[b, m, n] = alpha · Σ_k A[b, m, k] · B[b, k, n]  (+ bias[n])  (+ C[b, m, n])
+// C[b, m, n] = alpha · Σ_k A[b, m, k] · B[b, k, n]  (+ bias[b0, n])  (+ C[b, m, n])
 // Large tiles in workgroup memory, filled by vec4 loads, 64 sums a thread: for GPUs, where C has tiles enough for one.
 //
 // A and B may each run along k or along their other index (ALONG_M, ALONG_N). Offsets and strides of A and B are in vec4
@@ -9,7 +9,7 @@
 // binding 1  C     f32
 // binding 2  A     vec4f
 // binding 3  B     vec4f
-// binding 4  bias  f32[n]; anything without BIAS
+// binding 4  bias  f32[batch0, n]; anything without BIAS
 //
 // A group of SIDE × SIDE threads makes a TILE × TILE piece of C, TILE = 8 · SIDE; K passes by in steps of 8, of which each
 // thread brings LOADS vec4s of A and of B.
@@ -64,9 +64,9 @@ fn loadB(base: u32, at: vec2u, alongK: bool) -> vec4f {
   return b[base + select(at.y * p.bRow + at.x / 4u, at.x * p.bRow + at.y / 4u, alongK)];
 }
 
-fn store(at: u32, col: u32, sum: f32) {
+fn store(at: u32, biasAt: u32, sum: f32) {
   var value = p.alpha * sum;
-  if ((p.epilogue & BIAS) != 0u) { value += bias[p.biasOff + col]; }
+  if ((p.epilogue & BIAS) != 0u) { value += bias[biasAt]; }
   if ((p.epilogue & ACCUMULATE) != 0u) { value += c[at]; }
   c[at] = value;
 }
@@ -86,6 +86,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   let aBase = p.aOff + b0 * p.aB0 + b1 * p.aB1;
   let bBase = p.bOff + b0 * p.bB0 + b1 * p.bB1;
   let cBase = p.cOff + b0 * p.cB0 + b1 * p.cB1;
+  let biasBase = p.biasOff + b0 * p.n;
   let aAlongK = (p.along & ALONG_M) == 0u;
   let bAlongK = (p.along & ALONG_N) == 0u;
   let x = thread % SIDE;
@@ -144,7 +145,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
       let column = h * HALF + x * 4u;
       for (var i = row; i < min(row + 4u, rows); i++) {
         for (var j = column; j < min(column + 4u, columns); j++) {
-          store(cBase + (m0 + i) * p.cRow + n0 + j, n0 + j, sums[v * 4u + i - row][h][j - column]);
+          store(cBase + (m0 + i) * p.cRow + n0 + j, biasBase + n0 + j, sums[v * 4u + i - row][h][j - column]);
         }
       }
     }

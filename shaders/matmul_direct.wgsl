@@ -1,4 +1,4 @@
-// C[b, m, n] = alpha · Σ_k A[b, m, k] · B[b, k, n]  (+ bias[n])  (+ C[b, m, n])
+// C[b, m, n] = alpha · Σ_k A[b, m, k] · B[b, k, n]  (+ bias[b0, n])  (+ C[b, m, n])
 // Register tiles read straight from storage as vec4, no workgroup memory: the fastest form on software adapters.
 //
 // FORM 0: A·B    A rows along k, B rows along n.   A thread: ROWS rows × 4 columns, four k at a time.
@@ -11,7 +11,7 @@
 // binding 1  C     f32
 // binding 2  A     vec4f
 // binding 3  B     vec4f
-// binding 4  bias  f32[n]; anything without BIAS
+// binding 4  bias  f32[batch0, n]; anything without BIAS
 //
 //            n →   COLS                 tile t of a batch: rows (t / tilesN)·ROWS …, columns (t % tilesN)·COLS …
 //          ┌─────┬─────┐
@@ -39,11 +39,11 @@ struct Params {
 @group(0) @binding(3) var<storage, read> b: array<vec4f>;
 @group(0) @binding(4) var<storage, read> bias: array<f32>;
 
-fn store(cBase: u32, row: u32, col: u32, sum: f32) {
+fn store(cBase: u32, biasBase: u32, row: u32, col: u32, sum: f32) {
   if (row >= p.m || col >= p.n) { return; }
   let at = cBase + row * p.cRow + col;
   var value = p.alpha * sum;
-  if ((p.epilogue & BIAS) != 0u) { value += bias[p.biasOff + col]; }
+  if ((p.epilogue & BIAS) != 0u) { value += bias[biasBase + col]; }
   if ((p.epilogue & ACCUMULATE) != 0u) { value += c[at]; }
   c[at] = value;
 }
@@ -160,6 +160,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   }
 #endif
   for (var r = 0u; r < ROWS; r++) {
-    for (var j = 0u; j < COLS; j++) { store(cBase, m0 + r, n0 + j, sums[r * QUADS + j / 4u][j % 4u]); }
+    for (var j = 0u; j < COLS; j++) { store(cBase, p.biasOff + b0 * p.n, m0 + r, n0 + j, sums[r * QUADS + j / 4u][j % 4u]); }
   }
 }

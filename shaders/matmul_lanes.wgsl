@@ -1,4 +1,4 @@
-// C[b, m, n] = alpha · Σ_k A[b, m, k] · B[b, k, n]  (+ bias[n])  (+ C[b, m, n])
+// C[b, m, n] = alpha · Σ_k A[b, m, k] · B[b, k, n]  (+ bias[b0, n])  (+ C[b, m, n])
 // Register tiles read straight from storage as vec4, the rows of A shared by the lanes of a subgroup: each lane loads
 // its part of A and the others get it by broadcast. Where a load costs more than a multiplication (software adapters,
 // whose subgroups are LANES neighbours: 4 on SwiftShader, 8 on lavapipe) this is the fastest form.
@@ -14,7 +14,7 @@
 // binding 1  C     f32, or vec4f (WIDE)
 // binding 2  A     vec4f
 // binding 3  B     vec4f
-// binding 4  bias  f32[n], or vec4f[n/4]; anything without BIAS
+// binding 4  bias  f32[batch0, n], or vec4f; anything without BIAS
 //
 //           n →  4    4    4    4
 //          ┌────┬────┬────┬────┐   tile t of a batch: rows (t / tilesN)·ROWS …, columns (t % tilesN)·4·LANES …
@@ -47,9 +47,9 @@ struct Params {
 @group(0) @binding(3) var<storage, read> b: array<vec4f>;
 @group(0) @binding(4) var<storage, read> bias: array<Out>;
 
-fn store(at: u32, col: u32, sum: Out) {
+fn store(at: u32, biasAt: u32, sum: Out) {
   var value = p.alpha * sum;
-  if ((p.epilogue & BIAS) != 0u) { value += bias[p.biasOff + col]; }
+  if ((p.epilogue & BIAS) != 0u) { value += bias[p.biasOff + biasAt]; }
   if ((p.epilogue & ACCUMULATE) != 0u) { value += c[at]; }
   c[at] = value;
 }
@@ -161,10 +161,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   let end = min(m0 + ROWS, p.m);
   for (var row = m0; row < end; row++) {
 #if WIDE
-    if (n0 < p.n) { store(cBase + row * p.cRow + n0 / 4u, n0 / 4u, sums[row - m0]); }
+    if (n0 < p.n) { store(cBase + row * p.cRow + n0 / 4u, (b0 * p.n + n0) / 4u, sums[row - m0]); }
 #else
     for (var col = n0; col < min(n0 + 4u, p.n); col++) {
-      store(cBase + row * p.cRow + col * p.cCol, col, sums[row - m0][col - n0]);
+      store(cBase + row * p.cRow + col * p.cCol, b0 * p.n + col, sums[row - m0][col - n0]);
     }
 #endif
   }

@@ -1,4 +1,4 @@
-// C[b, m, n] = alpha · Σ_k A[b, m, k] · B[b, k, n]  (+ bias[n])  (+ C[b, m, n])
+// C[b, m, n] = alpha · Σ_k A[b, m, k] · B[b, k, n]  (+ bias[b0, n])  (+ C[b, m, n])
 // Any shape, any strides, number by number and without barriers: what software adapters take where nothing is a
 // multiple of 4. (There the tiled form's barriers cost more than the loads that they save, to compile too.)
 //
@@ -9,7 +9,7 @@
 // binding 1  C     f32
 // binding 2  A     f32
 // binding 3  B     f32
-// binding 4  bias  f32[n]; anything without BIAS
+// binding 4  bias  f32[batch0, n]; anything without BIAS
 //
 // A thread owns a tile of 4 × 4 outputs; tile t of a batch: rows (t / tilesN)·4 …, columns (t % tilesN)·4 …
 // group g: tiles GROUP·g … GROUP·g + GROUP − 1.
@@ -69,7 +69,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     if (row < p.m && col < p.n) {
       let at = p.cOff + b0 * p.cB0 + b1 * p.cB1 + row * p.cRow + col;
       var value = p.alpha * sums[i / 4u][i % 4u];
-      if ((p.epilogue & BIAS) != 0u) { value += bias[p.biasOff + col]; }
+      if ((p.epilogue & BIAS) != 0u) { value += bias[p.biasOff + b0 * p.n + col]; }
       if ((p.epilogue & ACCUMULATE) != 0u) { value += c[at]; }
       c[at] = value;
     }

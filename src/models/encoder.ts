@@ -1,7 +1,7 @@
 import type { Device } from '../gpu'
 import { Tensor } from '../graph'
 import { LayerNorm } from '../nn/layer_norm'
-import { Linear } from '../nn/linear'
+import { forwardAll, Linear } from '../nn/linear'
 import type { Pass } from '../nn/pass'
 import { weightStack } from '../nn/stack'
 import { attention } from '../ops/attention'
@@ -41,22 +41,25 @@ export class Encoder {
     this.type = own('embeddings.token_type_embeddings.weight', [config.typeVocabSize, h])
     this.norm = norm('embeddings.LayerNorm')
     const qkv = weightStack(device, 'attention.self', n, 3, h, h)
+    // Side by side for one product, as far as each can be bound alone too.
+    const qkvBias = h % 64 ? null : weightStack(device, 'attention.self.bias', n, 3, 1, h)
     const stacks = {
       'attention.output.dense': weightStack(device, 'attention.output.dense', n, 1, h, h),
       'intermediate.dense': weightStack(device, 'intermediate.dense', n, 1, f, h),
       'output.dense': weightStack(device, 'output.dense', n, 1, h, f),
     }
-    const linear = (name: string, weight: Tensor) => {
+    const linear = (name: string, weight: Tensor, stacked?: Tensor) => {
       this.#own(`${name}.weight`, weight)
-      return new Linear(`${prefix}.${name}`, weight, own(`${name}.bias`, [weight.shape[0]]))
+      const bias = stacked ? this.#own(`${name}.bias`, stacked.view([h])) : own(`${name}.bias`, [weight.shape[0]])
+      return new Linear(`${prefix}.${name}`, weight, bias)
     }
     this.layers = Array.from({ length: n }, (_, l) => {
       const path = `encoder.layer.${l}`
       const stacked = (kind: keyof typeof stacks) => linear(`${path}.${kind}`, stacks[kind][l][0])
       return new EncoderLayer(config, {
-        query: linear(`${path}.attention.self.query`, qkv[l][0]),
-        key: linear(`${path}.attention.self.key`, qkv[l][1]),
-        value: linear(`${path}.attention.self.value`, qkv[l][2]),
+        query: linear(`${path}.attention.self.query`, qkv[l][0], qkvBias?.[l][0]),
+        key: linear(`${path}.attention.self.key`, qkv[l][1], qkvBias?.[l][1]),
+        value: linear(`${path}.attention.self.value`, qkv[l][2], qkvBias?.[l][2]),
         attentionOutput: stacked('attention.output.dense'),
         attentionNorm: norm(`${path}.attention.output.LayerNorm`),
         intermediate: stacked('intermediate.dense'),
@@ -113,7 +116,7 @@ class EncoderLayer {
   forward(x: Tensor, mask: Tensor, pass: Pass): Tensor {
     const { query, key, value, attentionOutput, attentionNorm, intermediate, output, outputNorm } = this.parts
     const { hiddenDropoutProb: p, attentionProbsDropoutProb, numAttentionHeads: heads } = this.config
-    const [q, k, v] = [query.forward(x, pass), key.forward(x, pass), value.forward(x, pass)]
+    const [q, k, v] = forwardAll([query, key, value], x, pass)
     const mixed = attention(q, k, v, { heads, mask, dropout: pass.nextDropout(attentionProbsDropoutProb) })
     const attended = attentionNorm.forward(x, pass, attentionOutput.forward(mixed, pass), p)
     const wide = this.#activate(intermediate.forward(attended, pass))

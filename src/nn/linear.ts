@@ -1,5 +1,5 @@
 import type { Tensor } from '../graph'
-import { linear } from '../ops/linear'
+import { linear, linears } from '../ops/linear'
 import type { Pass } from './pass'
 
 /** y = x·Wᵀ + b, or what an adapter of this layer makes of it. */
@@ -17,4 +17,16 @@ export class Linear {
     if (adapter) return adapter.forward(this, x, pass)
     return linear(x, pass.of(this.weight), pass.of(this.bias))
   }
+}
+
+/** The forwards of several layers of one input; x·Wᵀ + b is one product for all of them where that can be. */
+export function forwardAll(layers: Linear[], x: Tensor, pass: Pass): Tensor[] {
+  const adapters = layers.map(({ name }) => pass.adapters.get(name))
+  if (adapters.some((adapter) => adapter && !adapter.addsToDense?.(pass))) return layers.map((layer) => layer.forward(x, pass))
+  const dense = linears(
+    x,
+    layers.map(({ weight }) => pass.of(weight)),
+    layers.map(({ bias }) => pass.of(bias)),
+  )
+  return layers.map((layer, i) => adapters[i]?.forward(layer, x, pass, dense[i]) ?? dense[i])
 }

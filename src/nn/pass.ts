@@ -4,7 +4,10 @@ import type { Linear } from './linear'
 
 /** What changes a linear layer's output without touching its weight: LoRA and its relatives. */
 export interface LinearAdapter {
-  forward(layer: Linear, x: Tensor, pass: Pass): Tensor
+  /** @param dense x·Wᵀ + b, only where `addsToDense`; it may be overwritten */
+  forward(layer: Linear, x: Tensor, pass: Pass, dense?: Tensor): Tensor
+  /** Whether `forward` only adds to x·Wᵀ + b, and so takes that from a product that several layers share. */
+  addsToDense?(pass: Pass): boolean
   /** Adds ΔW to `weight`, a copy of the layer's own: from then on that does what `forward` did. */
   mergeInto(weight: Tensor): void
 }

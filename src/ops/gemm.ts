@@ -1,4 +1,5 @@
 import { GpuError } from '../gpu'
+import { Tensor } from '../graph'
 import { launch } from './gemm_kernels'
 import { extent, type Gemm, type Matrix, operands, type Part } from './gemm_operands'
 
@@ -29,6 +30,10 @@ function split(g: Part): void {
 // Heads lie side by side in each row: taking fewer of them does not make the range shorter.
 const isInterleaved = (g: Part) => [g.a, g.b, g.c].some((x) => (x.stride1 ?? 0) > 0 && (x.stride1 ?? 0) < x.rowStride)
 
+/** What follows in memory. */
+const after = ({ device, storage, shape, dtype, offset }: Tensor, count: number) =>
+  new Tensor(device, storage, shape, dtype, offset + count)
+
 function halve(g: Part, along: 'm' | 'n' | 'k' | 'batch0' | 'batch1'): void {
   const size = g[along]
   const first = size > 8 ? Math.ceil(size / 8) * 4 : Math.ceil(size / 2)
@@ -37,13 +42,14 @@ function halve(g: Part, along: 'm' | 'n' | 'k' | 'batch0' | 'batch1'): void {
   if (along === 'batch0' || along === 'batch1') {
     const key = along === 'batch0' ? 'stride0' : 'stride1'
     for (const name of ['a', 'b', 'c'] as const) rest[name] = move(g[name], g[name][key] ?? 0)
+    if (g.bias && along === 'batch0') rest.bias = after(g.bias, first * g.n)
   } else if (along === 'm') {
     rest.a = move(g.a, g.a.transposed ? 1 : g.a.rowStride)
     rest.c = move(g.c, g.c.rowStride)
   } else if (along === 'n') {
     rest.b = move(g.b, g.b.transposed ? g.b.rowStride : 1)
     rest.c = move(g.c, 1)
-    if (g.bias) rest.bias = g.bias.view([g.n - first], first)
+    if (g.bias) rest.bias = after(g.bias, first)
   } else {
     rest.a = move(g.a, g.a.transposed ? g.a.rowStride : 1)
     rest.b = move(g.b, g.b.transposed ? 1 : g.b.rowStride)

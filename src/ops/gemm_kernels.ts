@@ -31,7 +31,7 @@ export function launch(g: Part): void {
     const { first, count } = extent(g, o)
     return o.matrix.tensor.bindLoose(first, count)
   })
-  const bias = g.bias?.bindLoose(0, g.n)
+  const bias = g.bias?.bindLoose(0, g.batch0 * g.n)
   const batches = g.batch0 * g.batch1
   const job: Job = {
     ...g,

@@ -22,6 +22,7 @@ export interface Gemm {
   batch0?: number
   batch1?: number
   alpha?: number
+  /** [n], and of each further batch0 the n numbers that follow in memory. */
   bias?: Tensor | null
   /** Add to what C holds. */
   accumulate?: boolean

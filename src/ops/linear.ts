@@ -9,27 +9,56 @@ import { sumRows } from './sum_rows'
  * Backward: dx = dy · W, dW = dyᵀ · x, db = Σ_rows dy. A frozen W costs no dW.
  */
 export function linear(x: Tensor, weight: Tensor, bias: Tensor | null = null): Tensor {
-  const [outputs, inputs] = weight.shape
+  return linears(x, [weight], [bias])[0]
+}
+
+/**
+ * `linear` of one x by several layers of one shape, e.g. query, key and value: one product where their weights lie evenly
+ * spaced in memory and their biases side by side, else one each.
+ */
+export function linears(x: Tensor, weights: Tensor[], biases: (Tensor | null)[]): Tensor[] {
+  const [outputs, inputs] = weights[0].shape
   const k = x.shape.at(-1) ?? 0
-  if (weight.shape.length !== 2) complain('linear', 'weight', '[out, in]', `[${weight.shape}]`)
+  if (weights[0].shape.length !== 2) complain('linear', 'weight', '[out, in]', `[${weights[0].shape}]`)
   if (k !== inputs) complain('linear', 'the last dimension of x', `${inputs}`, `[${x.shape}]`)
-  if (bias && bias.size !== outputs) complain('linear', 'bias', `[${outputs}]`, `[${bias.shape}]`)
+  if (biases[0] && biases[0].size !== outputs) complain('linear', 'bias', `[${outputs}]`, `[${biases[0].shape}]`)
+  const stride0 = spacing(weights)
+  const same = weights.every(({ shape }) => `${shape}` === `${weights[0].shape}`)
+  if (!same || stride0 === null || (biases.some(Boolean) && spacing(biases, outputs) === null))
+    return weights.map((weight, i) => linear(x, weight, biases[i]))
   const rows = x.size / k
-  const y = Tensor.empty(x.device, [...x.shape.slice(0, -1), outputs], 'linear')
+  const shape = [...x.shape.slice(0, -1), outputs]
+  // Each begins where it can be bound alone.
+  const apart = Math.ceil((rows * outputs) / 64) * 64
+  const y = Tensor.empty(x.device, [(weights.length - 1) * apart + rows * outputs], 'linear')
   gemm({
     op: 'linear',
     a: { tensor: x, rowStride: k },
-    b: { tensor: weight, rowStride: k, transposed: true },
-    c: { tensor: y, rowStride: outputs },
+    b: { tensor: weights[0], rowStride: k, transposed: true, stride0 },
+    c: { tensor: y, rowStride: outputs, stride0: apart },
     m: rows,
     n: outputs,
     k,
-    bias,
+    batch0: weights.length,
+    bias: biases[0],
   })
+  return weights.map((weight, i) => onTape(x, weight, biases[i], y.view(shape, i * apart)))
+}
+
+/** How far apart tensors begin in one storage, evenly and in order; null where they do not, or not by `wanted`. */
+function spacing(tensors: (Tensor | null)[], wanted?: number): number | null {
+  const [first, second] = tensors
+  if (!second) return tensors.length === 1 ? 0 : null
+  const stride = second.offset - (first?.offset ?? 0)
+  const even = tensors.every((t, i) => t && t.storage === first?.storage && t.offset === first.offset + i * stride)
+  return even && stride > 0 && stride === (wanted ?? stride) ? stride : null
+}
+
+function onTape(x: Tensor, weight: Tensor, bias: Tensor | null, y: Tensor): Tensor {
   return tape('linear', bias ? [x, weight, bias] : [x, weight], y, (dy, [needX, needW, needB], into) => [
     needX ? gradInput(dy, x, weight, into(0)) : null,
     needW ? gradWeight(dy, x, weight) : null,
-    needB && bias ? sumRows('linear.db', dy, outputs) : null,
+    needB && bias ? sumRows('linear.db', dy, bias.size) : null,
   ])
 }
 

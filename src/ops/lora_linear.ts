@@ -17,11 +17,18 @@ export interface LowRank {
 
 /**
  * y = x·Wᵀ + b + s·(x'·Aᵀ)·Bᵀ, where x' is x or `input`; x [..., in], W [out, in], y [..., out]. ΔW = s·B·A is never formed,
- * and y and dx are not read a second time by passes of their own.
+ * and y and dx are not read a second time by passes of their own. `dense` is x·Wᵀ + b where that is there already: y takes its
+ * place.
  *
  * Backward: h = x'·Aᵀ is kept; dh = s·dy·B, dx = dy·W (+ dh·A where x' is x), dx' = dh·A, dA = dhᵀ·x', dB = s·dyᵀ·h.
  */
-export function loraLinear(x: Tensor, weight: Tensor, bias: Tensor | null, { A, B, scaling, input = x }: LowRank): Tensor {
+export function loraLinear(
+  x: Tensor,
+  weight: Tensor,
+  bias: Tensor | null,
+  { A, B, scaling, input = x }: LowRank,
+  dense?: Tensor,
+): Tensor {
   const [outputs, inputs] = weight.shape
   const [r] = A.shape
   if (x.shape.at(-1) !== inputs) complain('loraLinear', 'the last dimension of x', `${inputs}`, `[${x.shape}]`)
@@ -32,7 +39,7 @@ export function loraLinear(x: Tensor, weight: Tensor, bias: Tensor | null, { A, 
   const rowsOf = (tensor: Tensor, columns: number, transposed = false): Matrix => ({ tensor, rowStride: columns, transposed })
   const h = Tensor.empty(x.device, [rows, r], 'lora.h')
   gemm({ op: 'lora.h', a: rowsOf(input, inputs), b: rowsOf(A, inputs, true), c: rowsOf(h, r), m: rows, n: r, k: inputs })
-  const y = linear(x, weight, bias)
+  const y = dense ?? linear(x, weight, bias)
   y.node = null
   y.requiresGrad = false
   gemm({

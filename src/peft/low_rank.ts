@@ -32,10 +32,14 @@ export interface LowRankOptions {
 export class LowRankAdapter implements LinearAdapter {
   constructor(readonly options: LowRankOptions) {}
 
+  addsToDense({ training }: Pass): boolean {
+    return this.options.placement === 'adapter' || !training
+  }
+
   /** `dropped`: x after the adapter's dropout, where that is known already. */
-  forward({ weight, bias }: Linear, x: Tensor, pass: Pass, dropped = pass.dropout(x, this.options.dropout)): Tensor {
+  forward({ weight, bias }: Linear, x: Tensor, pass: Pass, dense?: Tensor, dropped = pass.dropout(x, this.options.dropout)): Tensor {
     const { A, B, scaling, placement } = this.options
-    return loraLinear(placement === 'input' ? dropped : x, pass.of(weight), pass.of(bias), { A, B, scaling, input: dropped })
+    return loraLinear(placement === 'input' ? dropped : x, pass.of(weight), pass.of(bias), { A, B, scaling, input: dropped }, dense)
   }
 
   mergeInto(weight: Tensor): void {

@@ -1,7 +1,7 @@
-import { Tensor } from '../../src/graph'
-import { linear } from '../../src/ops/linear'
+import { backwardAll, Tensor } from '../../src/graph'
+import { linear, linears } from '../../src/ops/linear'
 import { assert, openTestDevice, test } from '../harness'
-import { bothForms, checkOp, columnSums, product, sizes, values } from './check'
+import { bothForms, checkOp, columnSums, dispatches, product, productForms, sizes, values } from './check'
 
 const forward = (rows: number, out: number, inputs: number) => (x: Float64Array, w: Float64Array, b?: Float64Array) =>
   product(x, w, rows, out, inputs, false, true).map((v, i) => v + (b ? b[i % out] : 0))
@@ -46,6 +46,57 @@ test('linear: with and without bias, odd sizes and multiples of 4, skinny, over 
         })
       }
   })
+})
+
+test('linears: layers of one input in a stack: values and gradients; one product, and one pass for each part of dx', async () => {
+  const device = await openTestDevice()
+  const value = values()
+  const size = sizes()
+  const parts = [0, 1, 2]
+  await productForms(device, async (form) => {
+    for (const [rows, out, inputs] of [
+      [5, 3, 7],
+      [13, 12, 20],
+      [70, 132, 64],
+      [size(40), size(90), size(90)],
+    ]) {
+      const [xs, ws, bs] = [value([rows, inputs]), value([3, out, inputs]), value([3, out])].map(({ data, shape }) =>
+        Tensor.from(device, data, shape),
+      )
+      const x = xs.requireGrad()
+      const w = parts.map((i) => ws.view([out, inputs], i * out * inputs).requireGrad())
+      const b = parts.map((i) => bs.view([out], i * out).requireGrad())
+      const dy = parts.map(() => value([rows, out]).data)
+      const ys = linears(x, w, b)
+      backwardAll(ys.map((y, i): [Tensor, Tensor] => [y, Tensor.from(device, dy[i], y.shape)]))
+      const exact = async (t: Tensor) => Float64Array.from(await t.data())
+      const dx = new Float64Array(x.size)
+      for (const i of parts) {
+        const [xi, wi, bi] = [await exact(x), await exact(w[i]), await exact(b[i])]
+        assert.close(await ys[i].data(), forward(rows, out, inputs)(xi, wi, bi), 1e-5, `y ${i}, ${form}`)
+        const wanted = backward(rows, out, inputs, true)(Float64Array.from(dy[i]), xi, wi)
+        wanted[0].forEach((v, j) => (dx[j] += v))
+        assert.close(await (w[i].grad as Tensor).data(), wanted[1], 1e-5, `dW ${i}, ${form}`)
+        assert.close(await (b[i].grad as Tensor).data(), wanted[2], 1e-5, `db ${i}, ${form}`)
+      }
+      assert.close(await (x.grad as Tensor).data(), dx, 1e-5, `dx, ${form}`)
+    }
+  })
+  const make = (...shape: number[]) => Tensor.from(device, new Float32Array(shape.reduce((n, d) => n * d, 1)), shape)
+  const [x, w, b] = [make(4, 8).requireGrad(), make(3, 16, 8), make(3, 16)]
+  const weights = parts.map((i) => w.view([16, 8], i * 128))
+  const count = (biases: (Tensor | null)[]) => dispatches(device, () => linears(x, weights, biases)).length
+  assert.is(count(parts.map((i) => b.view([16], 16 * i))), 1)
+  assert.is(count([null, null, null]), 1)
+  assert.is(count([b.view([16]), make(16), make(16)]), 3, 'biases elsewhere')
+  assert.is(count([b.view([16]), null, null]), 3, 'a bias of one alone')
+  const ys = linears(x, weights, [null, null, null])
+  const seeds = ys.map((y): [Tensor, Tensor] => [y, make(4, 16)])
+  const back = dispatches(device, () => backwardAll(seeds))
+  assert.equal(
+    back.map(({ op }) => op),
+    ['linear.dx', 'linear.dx', 'linear.dx'],
+  )
 })
 
 test('linear: a frozen weight costs no gradient product', async () => {

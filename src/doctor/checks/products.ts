@@ -41,7 +41,7 @@ function build(s: Shape, random: Random) {
   const c = layout(s.tc ? s.n : s.m, s.tc ? s.m : s.n, s.cell, counts)
   const [dataA, dataB, before] = [a, b, c].map(({ size }) => uniform(random, size))
   const biasOff = 2 * s.cell
-  const bias = uniform(random, biasOff + Math.ceil(s.n / s.cell) * s.cell)
+  const bias = uniform(random, biasOff + counts[0] * Math.ceil(s.n / s.cell) * s.cell)
   const alpha = 0.75
   const values = new Float64Array(c.size).fill(NaN)
   const place = (l: Layout, i: number, j: number, row: number, column: number, turned: boolean) =>
@@ -53,7 +53,7 @@ function build(s: Shape, random: Random) {
           const at = place(c, i, j, row, column, s.tc === true)
           let sum = 0
           for (let q = 0; q < s.k; q++) sum += dataA[place(a, i, j, row, q, s.ta)] * dataB[place(b, i, j, q, column, s.tb)]
-          values[at] = alpha * sum + (s.epilogue & 1 ? bias[biasOff + column] : 0) + (s.epilogue & 2 ? before[at] : 0)
+          values[at] = alpha * sum + (s.epilogue & 1 ? bias[biasOff + i * s.n + column] : 0) + (s.epilogue & 2 ? before[at] : 0)
         }
   const slots = [written(values, before), ...[dataA, dataB, bias].map(read)]
   return { a, b, c, biasOff, alpha, slots, batch1: counts[1], count: counts[0] * counts[1] }
