@@ -3,7 +3,7 @@
 // FORM 0, forward:    y, and {μ, ρ} of each row for backward
 // FORM 1, input:      h = γ∘dy, c = {mean(h), mean(h∘x̂)}:  dx = ρ·(h − c.x − x̂·c.y)
 // FORM 2, terms of γ: out = dy∘x̂, whose column sums are dγ (dβ: column sums of dy)
-// With ADD, FORM 0 takes x + added for x and keeps that sum, which is what FORM 1 and 2 read as x.
+// With ADD, FORM 0 takes x + added for x and leaves that sum in added; FORM 1 and 2 read it as x.
 // With DROP, added goes through the dropout of dropout.wgsl: keep(i) is a function of (seed, step, stream, i).
 //
 // binding 0  uniform {base, total groups, rows, n, eps, first element of stats, first cell, threshold, stream, 1/(1 − p)}
@@ -12,9 +12,8 @@
 // binding 3  x      f32[rows, n]
 // binding 4  γ      f32[n]         (FORM 0, 1)
 // binding 5  β      f32[n] (FORM 0), or dy f32[rows, n] (FORM 1, 2: binding 4 for FORM 2)
-// binding 6  added  f32[rows, n]   (FORM 0, ADD), or its gradient (FORM 1, DROP), written
-// binding 7  sum    f32[rows, n]   (FORM 0, ADD), written
-// binding 8  state  u32[4]: seed, seed', step, unused   (DROP; binding 7 for FORM 1)
+// binding 6  added  f32[rows, n]   (FORM 0, ADD), or its gradient (FORM 1, DROP); written
+// binding 7  state  u32[4]: seed, seed', step, unused   (DROP)
 //
 // LANES threads share a row: 1 on software adapters, where barriers are dear; 32 on GPUs, with a tree in the group.
 //   group g: rows [g·ROWS, (g+1)·ROWS)
@@ -51,16 +50,10 @@ struct Params {
 @group(0) @binding(5) var<storage, read> dy: array<Cell>;
 #endif
 #if ADD
-@group(0) @binding(6) var<storage, read> added: array<Cell>;
-@group(0) @binding(7) var<storage, read_write> sum: array<Cell>;
+@group(0) @binding(6) var<storage, read_write> added: array<Cell>;
 #endif
 #if DROP
-#if FORM == 0
-@group(0) @binding(8) var<storage, read> state: array<u32>;
-#else
-@group(0) @binding(6) var<storage, read_write> dAdded: array<Cell>;
 @group(0) @binding(7) var<storage, read> state: array<u32>;
-#endif
 
 // {high, low} of a 32 × 32 product: WGSL has no high half of its own.
 fn mulWide(a: u32, b: u32) -> vec2u {
@@ -120,7 +113,7 @@ fn sumOf(c: Cell) -> f32 { return c; }
 // What is normalised; with ADD a thread reads what it has written itself.
 fn input(i: u32) -> Cell {
 #if ADD
-  return sum[i];
+  return added[i];
 #else
   return x[i];
 #endif
@@ -168,7 +161,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
 #else
     let value = x[at + j] + added[at + j];
 #endif
-    sum[at + j] = value;
+    added[at + j] = value;
     all += value;
 #else
     all += x[at + j];
@@ -210,7 +203,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     let dx = rho * (gamma[j] * dy[at + j] - c.x - (x[at + j] - mu) * rho * c.y);
     out[at + j] = dx;
 #if DROP
-    dAdded[at + j] = dropped(at + j, dx);
+    added[at + j] = dropped(at + j, dx);
 #endif
   }
 #endif

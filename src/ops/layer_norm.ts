@@ -7,7 +7,7 @@ import { sumRows } from './sum_rows'
 
 /** What is added to a layer norm's input in the same pass. */
 export interface Added {
-  /** In x's shape. */
+  /** In x's shape. It is used up: its memory holds x + dropout(h) from then on, for backward. */
   h: Tensor
   /** h goes through this first, with the bits of `dropout`. */
   dropout?: { p: number; rng: DropoutRng } | null
@@ -15,7 +15,7 @@ export interface Added {
 
 /**
  * y = γ·(x − μ)/√(σ² + eps) + β over the last dimension (biased variance), x [..., n], γ and β [n], f32. With `added`, of
- * x + dropout(h) instead of x: one pass forward, which keeps the sum, and one backward.
+ * x + dropout(h) instead of x: one pass forward, which leaves the sum in h, and one backward.
  *
  * Backward, with x̂ = (x − μ)ρ and g = γ∘dy: dx = ρ(g − mean(g) − x̂·mean(g∘x̂)), dγ = Σ_rows dy∘x̂, dβ = Σ_rows dy,
  * dh = keep∘dx / (1 − p).
@@ -28,27 +28,23 @@ export function layerNorm(x: Tensor, gamma: Tensor, beta: Tensor, eps = 1e-5, ad
   const { device, shape } = x
   const like = (op: string) => Tensor.empty(device, shape, op)
   const stats = Tensor.empty(device, [x.size / n, 2], 'layerNorm.stats')
-  const [y, sum] = [like('layerNorm'), added ? like('layerNorm.sum') : x]
+  const y = like('layerNorm')
+  const [h, sum] = [added?.h, added?.h ?? x]
   const drop = added?.dropout?.p ? added.dropout : null
-  const more = added ? [added.h, sum] : []
-  run('layerNorm', { form: 0, out: y, stats, x, whole: [gamma, beta], rows: more, eps, add: more.length > 0, drop })
-  const inputs = added ? [x, gamma, beta, added.h] : [x, gamma, beta]
-  return tape('layerNorm', inputs, y, (dy, [needX, needGamma, needBeta, needH]) => {
+  run('layerNorm', { form: 0, out: y, stats, x, whole: [gamma, beta], rows: [], eps, added: h, drop })
+  return tape('layerNorm', h ? [x, gamma, beta, h] : [x, gamma, beta], y, (dy, [needX, needGamma, needBeta, needH]) => {
+    const shared = { stats, x: sum, rows: [dy] }
     const dx = needX || needH ? like('layerNorm.dx') : null
-    const dh = needH && drop ? like('layerNorm.dh') : dx
-    if (dx && dh)
-      run('layerNorm.dx', {
-        form: 1,
-        out: dx,
-        stats,
-        x: sum,
-        whole: [gamma],
-        rows: dh === dx ? [dy] : [dy, dh],
-        drop: dh === dx ? null : drop,
-      })
+    const dh = needH && drop ? like('layerNorm.dh') : null
+    if (dx) run('layerNorm.dx', { form: 1, out: dx, ...shared, whole: [gamma], added: dh, drop: dh && drop })
     const terms = needGamma ? like('layerNorm.dgamma') : null
-    if (terms) run('layerNorm.dgamma', { form: 2, out: terms, stats, x: sum, whole: [], rows: [dy] })
-    return [dx, terms && sumRows('layerNorm.dgamma', terms, n), needBeta ? sumRows('layerNorm.dbeta', dy, n) : null, ...(added ? [dh] : [])]
+    if (terms) run('layerNorm.dgamma', { form: 2, out: terms, ...shared, whole: [] })
+    return [
+      dx,
+      terms && sumRows('layerNorm.dgamma', terms, n),
+      needBeta ? sumRows('layerNorm.dbeta', dy, n) : null,
+      ...(h ? [dh ?? dx] : []),
+    ]
   })
 }
 
@@ -62,11 +58,12 @@ interface Run {
   /** Operands of x's shape, after those. */
   rows: Tensor[]
   eps?: number
-  add?: boolean
+  /** What is added and becomes the sum, or its gradient. */
+  added?: Tensor | null
   drop?: Added['dropout']
 }
 
-function run(op: string, { form, out, stats, x, whole, rows, eps = 0, add = false, drop }: Run): void {
+function run(op: string, { form, out, stats, x, whole, rows, eps = 0, added, drop }: Run): void {
   const { device } = x
   const n = x.shape.at(-1) as number
   const tile = rowGroups(device)
@@ -78,7 +75,7 @@ function run(op: string, { form, out, stats, x, whole, rows, eps = 0, add = fals
     device.run({
       op,
       shader,
-      constants: { ...tile, ...constants, FORM: form, ADD: add, DROP: Boolean(drop) },
+      constants: { ...tile, ...constants, FORM: form, ADD: Boolean(added), DROP: Boolean(drop) },
       bind: [
         part(out),
         moments.binding,

@@ -22,13 +22,7 @@ export interface LowRank {
  *
  * Backward: h = x'·Aᵀ is kept; dh = s·dy·B, dx = dy·W (+ dh·A where x' is x), dx' = dh·A, dA = dhᵀ·x', dB = s·dyᵀ·h.
  */
-export function loraLinear(
-  x: Tensor,
-  weight: Tensor,
-  bias: Tensor | null,
-  { A, B, scaling, input = x }: LowRank,
-  dense?: Tensor,
-): Tensor {
+export function loraLinear(x: Tensor, weight: Tensor, bias: Tensor | null, { A, B, scaling, input = x }: LowRank, dense?: Tensor): Tensor {
   const [outputs, inputs] = weight.shape
   const [r] = A.shape
   if (x.shape.at(-1) !== inputs) complain('loraLinear', 'the last dimension of x', `${inputs}`, `[${x.shape}]`)

@@ -69,7 +69,7 @@ const rows: Mutation[] = [
   m('layernorm', 'out[at + j] = dy[at + j] * (x[at + j] - mu)', 'out[at + j] = dy[at + j] * (x[at + j] + mu)'),
   m('layernorm', 'x[at + j] + added[at + j]', 'x[at + j] - added[at + j]', (c) => !c.DROP),
   m('layernorm', 'x[at + j] + dropped(', 'x[at + j] - dropped('),
-  m('layernorm', 'sum[at + j] = value', 'sum[at + lane] = value'),
+  m('layernorm', 'added[at + j] = value', 'added[at + lane] = value'),
   m('layernorm', 'random.zw, at % 8u > 0u', 'random.zw, at % 8u == 0u'),
   m('layernorm', 'at % 8u / 2u', 'at % 4u / 2u'),
   m('layernorm', '4u * (p.first + i)', '4u * i'),

@@ -86,7 +86,7 @@ export const layernorm: Check = {
       { FORM: 0, ADD: true, DROP: false },
       { FORM: 0, ADD: true, DROP: true },
       { FORM: 1, ADD: false, DROP: false },
-      { FORM: 1, ADD: false, DROP: true },
+      { FORM: 1, ADD: true, DROP: true },
       { FORM: 2, ADD: false, DROP: false },
     ].map((constants) => ({ constants })),
   ),
@@ -122,7 +122,7 @@ function layernormForward(constants: Constants, random: Random): Case {
     for (let j = 0; j < n; j++) values[row * n + j] = gamma[j] * (from[row * n + j] - mu) * rho + beta[j]
   }
   const slots = [written(values), written(stats, new Float32Array(stats.length).fill(3)), ...[x, gamma, beta].map(read)]
-  if (constants.ADD) slots.push(read(added), written(from), ...state.map(read))
+  if (constants.ADD) slots.push(written(from, added), ...state.map(read))
   return { words: [rows, cells, f32(eps), statsAt, ...words], groups: 9, slots }
 }
 
