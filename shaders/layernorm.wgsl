@@ -161,7 +161,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
 #else
     let value = x[at + j] + added[at + j];
 #endif
-    added[at + j] = value;
+    if (mine < p.rows) { added[at + j] = value; }
     all += value;
 #else
     all += x[at + j];

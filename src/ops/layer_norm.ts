@@ -81,7 +81,7 @@ function run(op: string, { form, out, stats, x, whole, rows, eps = 0, added, dro
         moments.binding,
         part(x),
         ...whole.map((t) => t.bind()),
-        ...rows.map(part),
+        ...(added ? [...rows, added] : rows).map(part),
         ...(drop ? [drop.rng.state.bind()] : []),
       ],
       words: [count, cells, f32(eps), moments.skip, start * cells, ...random],
