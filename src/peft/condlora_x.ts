@@ -100,10 +100,14 @@ class FirstTokenAdapter implements LinearAdapter {
     private readonly theta: Tensor,
   ) {}
 
-  forward(layer: Linear, x: Tensor, pass: Pass): Tensor {
+  addsToDense(pass: Pass): boolean {
+    return this.plain.addsToDense(pass)
+  }
+
+  forward(layer: Linear, x: Tensor, pass: Pass, dense?: Tensor): Tensor {
     const { dropout, scaling } = this.plain.options
     const dropped = pass.dropout(x, dropout)
-    return add(this.plain.forward(layer, x, pass, dropped), firstTokenTerm(dropped, this.theta, scaling))
+    return add(this.plain.forward(layer, x, pass, dense, dropped), firstTokenTerm(dropped, this.theta, scaling))
   }
 
   mergeInto(): never {
