@@ -4,16 +4,16 @@
 // FORM 1, input:      h = γ∘dy, c = {mean(h), mean(h∘x̂)}:  dx = ρ·(h − c.x − x̂·c.y)
 // FORM 2, terms of γ: out = dy∘x̂, whose column sums are dγ (dβ: column sums of dy)
 // With ADD, FORM 0 takes x + added for x and leaves that sum in added; FORM 1 and 2 read it as x.
-// With DROP, added goes through the dropout of dropout.wgsl: keep(i) is a function of (seed, step, stream, i).
+// With DROP, added goes through dropout first, whose bits dropout.wgsl has drawn.
 //
-// binding 0  uniform {base, total groups, rows, n, eps, first element of stats, first cell, threshold, stream, 1/(1 − p)}
+// binding 0  uniform {base, total groups, rows, n, eps, first element of stats, of bits, words of a row, 1/(1 − p)}
 // binding 1  out    f32[rows, n]
 // binding 2  stats  f32[rows, 2]   written by FORM 0
 // binding 3  x      f32[rows, n]
 // binding 4  γ      f32[n]         (FORM 0, 1)
 // binding 5  β      f32[n] (FORM 0), or dy f32[rows, n] (FORM 1, 2: binding 4 for FORM 2)
 // binding 6  added  f32[rows, n]   (FORM 0, ADD), or its gradient (FORM 1, DROP); written
-// binding 7  state  u32[4]: seed, seed', step, unused   (DROP)
+// binding 7  bits   u32[rows, words], bit j: number j of the row is kept   (DROP)
 //
 // LANES threads share a row: 1 on software adapters, where barriers are dear; 32 on GPUs, with a tree in the group.
 //   group g: rows [g·ROWS, (g+1)·ROWS)
@@ -27,8 +27,7 @@ const ADD = false;
 const DROP = false;
 
 struct Params {
-  base: u32, total: u32, rows: u32, n: u32, eps: f32, statsAt: u32,
-  first: u32, threshold: u32, stream: u32, scale: f32,
+  base: u32, total: u32, rows: u32, n: u32, eps: f32, statsAt: u32, bitsAt: u32, words: u32, scale: f32,
 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read_write> out: array<Cell>;
@@ -53,51 +52,15 @@ struct Params {
 @group(0) @binding(6) var<storage, read_write> added: array<Cell>;
 #endif
 #if DROP
-@group(0) @binding(7) var<storage, read> state: array<u32>;
+@group(0) @binding(7) var<storage, read> bits: array<u32>;
 
-// {high, low} of a 32 × 32 product: WGSL has no high half of its own.
-fn mulWide(a: u32, b: u32) -> vec2u {
-  let al = a & 0xffffu;
-  let ah = a >> 16u;
-  let bl = b & 0xffffu;
-  let bh = b >> 16u;
-  let mid = ah * bl + ((al * bl) >> 16u);
-  let low = al * bh + (mid & 0xffffu);
-  return vec2u(ah * bh + (mid >> 16u) + (low >> 16u), a * b);
-}
-
-fn philox(counter: vec4u, seed: vec2u) -> vec4u {
-  var c = counter;
-  var k = seed;
-  for (var round = 0u; round < 10u; round++) {
-    let p0 = mulWide(c.x, 0xd2511f53u);
-    let p1 = mulWide(c.z, 0xcd9e8d57u);
-    c = vec4u(p1.x ^ c.y ^ k.x, p1.y, p0.x ^ c.w ^ k.y, p0.y);
-    k += vec2u(0x9e3779b9u, 0xbb67ae85u);
-  }
-  return c;
-}
-
-// A thread that walks along a row meets each block of eight numbers' draw several times: the last one is at hand.
-var<private> block = 0xffffffffu;
-var<private> random: vec4u;
-
-// Cell i of this dispatch, dropped or scaled.
-fn dropped(i: u32, value: Cell) -> Cell {
+// Cell j of a row, dropped or scaled.
+fn dropped(row: u32, j: u32, value: Cell) -> Cell {
 #if WIDE
-  let at = 4u * (p.first + i);
+  let four = bits[p.bitsAt + row * p.words + j / 8u] >> (j % 8u * 4u);
+  let keep = (vec4u(four) & vec4u(1, 2, 4, 8)) != vec4u();
 #else
-  let at = p.first + i;
-#endif
-  if (at / 8u != block) {
-    block = at / 8u;
-    random = philox(vec4u(block, p.stream, state[2], 0u), vec2u(state[0], state[1]));
-  }
-#if WIDE
-  let two = select(random.xy, random.zw, at % 8u > 0u);
-  let keep = ((two.xxyy >> vec4u(0, 16, 0, 16)) & vec4u(0xffffu)) >= vec4u(p.threshold);
-#else
-  let keep = ((random[at % 8u / 2u] >> (16u * (at % 2u))) & 0xffffu) >= p.threshold;
+  let keep = ((bits[p.bitsAt + row * p.words + j / 32u] >> (j % 32u)) & 1u) == 1u;
 #endif
   return select(Cell(), value * p.scale, keep);
 }
@@ -157,7 +120,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   for (var j = lane; j < p.n; j += LANES) {
 #if ADD
 #if DROP
-    let value = x[at + j] + dropped(at + j, added[at + j]);
+    let value = x[at + j] + dropped(row, j, added[at + j]);
 #else
     let value = x[at + j] + added[at + j];
 #endif
@@ -203,7 +166,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     let dx = rho * (gamma[j] * dy[at + j] - c.x - (x[at + j] - mu) * rho * c.y);
     out[at + j] = dx;
 #if DROP
-    added[at + j] = dropped(at + j, dx);
+    added[at + j] = dropped(row, j, dx);
 #endif
   }
 #endif

@@ -43,6 +43,26 @@ export function dropoutForward(op: string, x: Tensor, p: number, { state, stream
   return y
 }
 
+/**
+ * What dropout keeps of [rows, n], a bit an element: u32 [rows, ⌈n / 32⌉], bit j % 32 of word ⌊j / 32⌋. The numbers are those that
+ * `dropoutForward` draws for a tensor of that shape; the bits past a row's end are of no use.
+ */
+export function dropoutBits(op: string, state: Tensor, stream: number, p: number, rows: number, n: number): Tensor {
+  const { device } = state
+  const perRow = Math.ceil(n / 32)
+  const bits = Tensor.empty(device, [rows, perRow], op, 'u32')
+  device.run({
+    op,
+    shader,
+    constants: { BITS: true, Cell: 'u32' },
+    bind: [bits.bind(), state.bind()],
+    words: [bits.size, Math.round(p * 65536), stream, n, perRow],
+    groups: Math.ceil(bits.size / 64),
+    flops: 60 * rows * n,
+  })
+  return bits
+}
+
 /** The mask that the GPU draws, 1 = kept: for tests and for reproducing a step elsewhere. */
 export function keepMask(length: number, p: number, state: readonly number[], stream: number): Uint8Array {
   const threshold = Math.round(p * 65536)

@@ -1,7 +1,7 @@
 import shader from '../../shaders/layernorm.wgsl'
 import { complain, f32 } from '../gpu'
 import { rowRanges, Tensor, tape } from '../graph'
-import type { DropoutRng } from './dropout'
+import { type DropoutRng, dropoutBits } from './dropout'
 import { rowCells, rowGroups } from './row_groups'
 import { sumRows } from './sum_rows'
 
@@ -30,7 +30,9 @@ export function layerNorm(x: Tensor, gamma: Tensor, beta: Tensor, eps = 1e-5, ad
   const stats = Tensor.empty(device, [x.size / n, 2], 'layerNorm.stats')
   const y = like('layerNorm')
   const [h, sum] = [added?.h, added?.h ?? x]
-  const drop = added?.dropout?.p ? added.dropout : null
+  const [p, rng] = [added?.dropout?.p ?? 0, added?.dropout?.rng]
+  // Drawn once for both ways: a 32nd of h.
+  const drop = p && rng ? { bits: dropoutBits('layerNorm.dropout', rng.state, rng.stream, p, x.size / n, n), scale: 1 / (1 - p) } : null
   run('layerNorm', { form: 0, out: y, stats, x, whole: [gamma, beta], rows: [], eps, added: h, drop })
   return tape('layerNorm', h ? [x, gamma, beta, h] : [x, gamma, beta], y, (dy, [needX, needGamma, needBeta, needH]) => {
     const shared = { stats, x: sum, rows: [dy] }
@@ -60,7 +62,7 @@ interface Run {
   eps?: number
   /** What is added and becomes the sum, or its gradient. */
   added?: Tensor | null
-  drop?: Added['dropout']
+  drop?: { bits: Tensor; scale: number } | null
 }
 
 function run(op: string, { form, out, stats, x, whole, rows, eps = 0, added, drop }: Run): void {
@@ -71,7 +73,8 @@ function run(op: string, { form, out, stats, x, whole, rows, eps = 0, added, dro
   for (const { start, count } of rowRanges(device, op, x.size / n, n * 4)) {
     const part = (t: Tensor) => t.bind(start * n, count * n)
     const moments = stats.bindLoose(start * 2, count * 2)
-    const random = drop ? [Math.round(drop.p * 65536), drop.rng.stream, f32(1 / (1 - drop.p))] : []
+    const perRow = Math.ceil(n / 32)
+    const bits = drop?.bits.bindLoose(start * perRow, count * perRow)
     device.run({
       op,
       shader,
@@ -82,11 +85,11 @@ function run(op: string, { form, out, stats, x, whole, rows, eps = 0, added, dro
         part(x),
         ...whole.map((t) => t.bind()),
         ...(added ? [...rows, added] : rows).map(part),
-        ...(drop ? [drop.rng.state.bind()] : []),
+        ...(bits ? [bits.binding] : []),
       ],
-      words: [count, cells, f32(eps), moments.skip, start * cells, ...random],
+      words: [count, cells, f32(eps), moments.skip, bits?.skip ?? 0, perRow, f32(drop?.scale ?? 1)],
       groups: Math.ceil(count / tile.ROWS),
-      flops: (drop ? 69 : 9) * count * n,
+      flops: 9 * count * n,
     })
   }
 }

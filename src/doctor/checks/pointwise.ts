@@ -123,7 +123,7 @@ export const dropout: Check = {
         { constants: { PER_THREAD: 1 }, on: 'gpus' },
       ],
     ),
-    { constants: { BITS: true, Cell: 'u32' }, on: 'gpus' },
+    { constants: { BITS: true, Cell: 'u32' } },
   ],
   cases: (constants, random) => [constants.BITS ? droppedBits() : dropped(constants, random)],
 }

@@ -1,4 +1,3 @@
-import { philox4x32 } from '../../ops/philox'
 import {
   type Case,
   type Check,
@@ -95,22 +94,21 @@ export const layernorm: Check = {
 
 const statsAt = 5
 
-/** Dropout of a tensor's part that begins at the cell `first`: words, state, and what becomes of number i. */
-function dropping(constants: Constants, width: number) {
-  const [first, threshold, stream, scale] = [6, 20000, 3, 1.5]
-  const [seed, seed1, step] = [0x9abcdef0, 0x12345678, 0x80000007]
+/** Dropout's bits, from some place on: words, binding, and what becomes of number i. */
+function dropping({ DROP }: Constants, random: Random, rows: number, n: number) {
+  const [bitsAt, perRow, scale] = [6, Math.ceil(n / 32), 1.5]
+  const bits = Uint32Array.from({ length: bitsAt + rows * perRow }, () => Math.floor(random.next() * 2 ** 32))
   const kept = (i: number) => {
-    const at = first * width + i
-    const numbers = philox4x32([at >> 3, stream, step, 0], [seed, seed1])
-    return !constants.DROP ? 1 : ((numbers[(at % 8) >> 1] >>> (16 * (at & 1))) & 0xffff) >= threshold ? scale : 0
+    const j = i % n
+    return !DROP ? 1 : (bits[bitsAt + Math.floor(i / n) * perRow + (j >> 5)] >>> (j & 31)) & 1 ? scale : 0
   }
-  return { words: [first, threshold, stream, f32(scale)], state: constants.DROP ? [Uint32Array.of(seed, seed1, step, 5)] : [], kept }
+  return { words: [bitsAt, perRow, f32(scale)], bits: DROP ? [bits] : [], kept }
 }
 
 function layernormForward(constants: Constants, random: Random): Case {
-  const { rows, cells, n, width } = shape(constants)
+  const { rows, cells, n } = shape(constants)
   const eps = Math.fround(1e-5)
-  const { words, state, kept } = dropping(constants, width)
+  const { words, bits, kept } = dropping(constants, random, rows, n)
   const [x, gamma, beta, added] = [uniform(random, rows * n, 3, 6), uniform(random, n), uniform(random, n), uniform(random, rows * n)]
   const from = table(rows * n, (i) => (constants.ADD ? x[i] + kept(i) * added[i] : x[i]))
   const values = new Float64Array(rows * n)
@@ -122,13 +120,13 @@ function layernormForward(constants: Constants, random: Random): Case {
     for (let j = 0; j < n; j++) values[row * n + j] = gamma[j] * (from[row * n + j] - mu) * rho + beta[j]
   }
   const slots = [written(values), written(stats, new Float32Array(stats.length).fill(3)), ...[x, gamma, beta].map(read)]
-  if (constants.ADD) slots.push(written(from, added), ...state.map(read))
+  if (constants.ADD) slots.push(written(from, added), ...bits.map(read))
   return { words: [rows, cells, f32(eps), statsAt, ...words], groups: 9, slots }
 }
 
 function layernormBackward(constants: Constants, random: Random): Case {
-  const { rows, cells, n, width } = shape(constants)
-  const { words, state, kept } = dropping(constants, width)
+  const { rows, cells, n } = shape(constants)
+  const { words, bits, kept } = dropping(constants, random, rows, n)
   const [x, dy, gamma] = [uniform(random, rows * n), uniform(random, rows * n), uniform(random, n)]
   // μ and ρ are inputs here: any will do.
   const stats = uniform(random, statsAt + 2 * rows, 0.5, 1)
@@ -143,7 +141,7 @@ function layernormBackward(constants: Constants, random: Random): Case {
   }
   const inputs = constants.FORM === 1 ? [stats, x, gamma, dy] : [stats, x, dy]
   const slots = [written(values), ...inputs.map(read)]
-  if (constants.DROP) slots.push(written(table(rows * n, (i) => kept(i) * values[i])), ...state.map(read))
+  if (constants.DROP) slots.push(written(table(rows * n, (i) => kept(i) * values[i])), ...bits.map(read))
   return { words: [rows, cells, f32(0), statsAt, ...words], groups: 9, slots }
 }
 
