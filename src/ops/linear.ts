@@ -17,15 +17,16 @@ export function linear(x: Tensor, weight: Tensor, bias: Tensor | null = null): T
  * spaced in memory and their biases side by side, else one each.
  */
 export function linears(x: Tensor, weights: Tensor[], biases: (Tensor | null)[]): Tensor[] {
-  const [outputs, inputs] = weights[0].shape
+  const [weight, next = weight] = weights
+  const [bias] = biases
+  const [outputs, inputs] = weight.shape
   const k = x.shape.at(-1) ?? 0
-  if (weights[0].shape.length !== 2) complain('linear', 'weight', '[out, in]', `[${weights[0].shape}]`)
+  if (weight.shape.length !== 2) complain('linear', 'weight', '[out, in]', `[${weight.shape}]`)
   if (k !== inputs) complain('linear', 'the last dimension of x', `${inputs}`, `[${x.shape}]`)
-  if (biases[0] && biases[0].size !== outputs) complain('linear', 'bias', `[${outputs}]`, `[${biases[0].shape}]`)
-  const stride0 = spacing(weights)
-  const same = weights.every(({ shape }) => `${shape}` === `${weights[0].shape}`)
-  if (!same || stride0 === null || (biases.some(Boolean) && spacing(biases, outputs) === null))
-    return weights.map((weight, i) => linear(x, weight, biases[i]))
+  if (bias && bias.size !== outputs) complain('linear', 'bias', `[${outputs}]`, `[${bias.shape}]`)
+  const stride0 = next.offset - weight.offset
+  if (stride0 < 0 || !inSteps(weights, stride0) || (biases.some(Boolean) && !inSteps(biases, outputs)))
+    return weights.map((each, i) => linear(x, each, biases[i]))
   const rows = x.size / k
   const shape = [...x.shape.slice(0, -1), outputs]
   // Each begins where it can be bound alone.
@@ -34,24 +35,23 @@ export function linears(x: Tensor, weights: Tensor[], biases: (Tensor | null)[])
   gemm({
     op: 'linear',
     a: { tensor: x, rowStride: k },
-    b: { tensor: weights[0], rowStride: k, transposed: true, stride0 },
+    b: { tensor: weight, rowStride: k, transposed: true, stride0 },
     c: { tensor: y, rowStride: outputs, stride0: apart },
     m: rows,
     n: outputs,
     k,
     batch0: weights.length,
-    bias: biases[0],
+    bias,
   })
-  return weights.map((weight, i) => onTape(x, weight, biases[i], y.view(shape, i * apart)))
+  return weights.map((each, i) => onTape(x, each, biases[i], y.view(shape, i * apart)))
 }
 
-/** How far apart tensors begin in one storage, evenly and in order; null where they do not, or not by `wanted`. */
-function spacing(tensors: (Tensor | null)[], wanted?: number): number | null {
-  const [first, second] = tensors
-  if (!second) return tensors.length === 1 ? 0 : null
-  const stride = second.offset - (first?.offset ?? 0)
-  const even = tensors.every((t, i) => t && t.storage === first?.storage && t.offset === first.offset + i * stride)
-  return even && stride > 0 && stride === (wanted ?? stride) ? stride : null
+/** Whether tensors of one shape lie in one storage, `step` numbers from each to the next. */
+function inSteps(tensors: (Tensor | null)[], step: number): boolean {
+  const [first] = tensors
+  return tensors.every(
+    (t, i) => t && first && t.storage === first.storage && t.offset === first.offset + i * step && `${t.shape}` === `${first.shape}`,
+  )
 }
 
 function onTape(x: Tensor, weight: Tensor, bias: Tensor | null, y: Tensor): Tensor {
