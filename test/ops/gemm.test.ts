@@ -33,7 +33,7 @@ function reference(p: Plan, a: Value, b: Value, c: Value, bias: Value | null): F
           let sum = 0
           for (let q = 0; q < k; q++) sum += a.data[place(p.a, b0, b1, i, q)] * b.data[place(p.b, b0, b1, q, j)]
           const at = place(p.c, b0, b1, i, j)
-          out[at] = Math.fround(alpha) * sum + (bias ? bias.data[j] : 0) + (accumulate ? out[at] : 0)
+          out[at] = Math.fround(alpha) * sum + (bias ? bias.data[b0 * n + j] : 0) + (accumulate ? out[at] : 0)
         }
   return out
 }
@@ -45,7 +45,7 @@ const last = (p: Plan, x: Omit<Matrix, 'tensor'>, rows: number, columns: number)
 async function check(device: Device, p: Plan, value: (shape: number[]) => Value): Promise<number> {
   const { name, a, b, c, bias: withBias, ...sizes } = p
   const inputs = [value([last(p, a, p.m, p.k)]), value([last(p, b, p.k, p.n)]), value([last(p, c, p.m, p.n)])]
-  const bias = withBias ? value([p.n]) : null
+  const bias = withBias ? value([(p.batch0 ?? 1) * p.n]) : null
   const [ta, tb, tc] = inputs.map(({ data }) => Tensor.from(device, data))
   const made = dispatches(device, () =>
     gemm({
