@@ -105,7 +105,8 @@ async function library() {
 async function pageLibrary(outdir) {
   const { metafile } = await build({
     ...browser,
-    plugins: [...browser.plugins, shortKernels],
+    plugins: [...browser.plugins, shortKernels, await inOnePiece()],
+    logOverride: { 'ignored-bare-import': 'silent' },
     entryPoints,
     outdir,
     splitting: true,
@@ -117,6 +118,31 @@ async function pageLibrary(outdir) {
   const entries = Object.keys(entryPoints).map((name) => `${outdir}/${name}.js`)
   for (const path of Object.keys(metafile.outputs)) if (!needed.has(path) && !entries.includes(path)) rmSync(path)
   writeFileSync(join(outdir, 'licenses.txt'), licenses(Object.keys(metafile.inputs)))
+}
+
+/**
+ * What every page that trains loads belongs into one file. esbuild would cut it into one for each set of later files that share a
+ * part, each compressed for itself; so all later files are made to share all of it.
+ */
+async function inOnePiece() {
+  const names = 'openDevice, AutoModelForSequenceClassification, getPeftModel, Trainer'
+  const stdin = { contents: `import { ${names} } from './src/index'\nconsole.log(${names})`, resolveDir: '.' }
+  const { metafile } = await build({ ...browser, stdin, outdir: 'out', splitting: true, metafile: true, write: false })
+  const { outputs, inputs } = metafile
+  const first = new Set(Object.keys(outputs).filter((name) => outputs[name].entryPoint === '<stdin>'))
+  for (const name of first) for (const { path, kind } of outputs[name].imports) if (kind === 'import-statement') first.add(path)
+  const parts = [...first].flatMap((name) => Object.entries(outputs[name].inputs).filter(([, { bytesInOutput }]) => bytesInOutput > 0))
+  const imports = parts.map(([path]) => `import ${JSON.stringify(resolve(path))}`).filter((line) => line.includes('/src/'))
+  const late = Object.values(inputs).flatMap((file) =>
+    file.imports.flatMap(({ path, kind }) => (kind === 'dynamic-import' ? [resolve(path)] : [])),
+  )
+  return {
+    name: 'in-one-piece',
+    setup: (b) =>
+      b.onLoad({ filter: /\.ts$/ }, ({ path }) =>
+        late.includes(path) ? { contents: `${readFileSync(path, 'utf8')}\n${imports.join('\n')}`, loader: 'ts' } : undefined,
+      ),
+  }
 }
 
 /** The licences of the packages that files come from. */
