@@ -24,7 +24,8 @@ export function plan(commands: readonly Command[], existing: readonly number[], 
   const buffers = existing.map((size) => ({ size, taken: [] as Life[] }))
   const places = new Map<Storage, number>()
   const added: Plan['added'] = []
-  for (const [storage, life] of [...lives].sort(([a], [b]) => b.size - a.size)) {
+  const span = ({ first, last }: Life) => last - first
+  for (const [storage, life] of [...lives].sort(([a, x], [b, y]) => b.size - a.size || span(y) - span(x))) {
     let place = -1
     buffers.forEach(({ size, taken }, i) => {
       if (size < storage.size || (place >= 0 && size >= buffers[place].size)) return
