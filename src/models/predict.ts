@@ -10,6 +10,7 @@ import { type Sweep, sweep } from './sweep'
 export interface TextTokenizer {
   readonly padTokenId: number | undefined
   readonly modelMaxLength: number
+  /** Tokenises texts, or [text, pair] pairs, cut to `maxLength` tokens. */
   encodeBatch(texts: readonly (string | readonly [string, string])[], options: { maxLength?: number }): Encoding[]
 }
 

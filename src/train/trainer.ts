@@ -93,7 +93,8 @@ export class Trainer extends Emitter<TrainerEvents> {
    * Loss and metrics on a data set (default: evalDataset), named evalLoss, evalAccuracy, …
    * @param options.signal ends it after the batch at hand; the promise rejects with the signal's reason
    */
-  async evaluate(dataset = this.#options.evalDataset, { signal }: Pick<TrainOptions, 'signal'> = {}): Promise<Metrics> {
+  async evaluate(dataset = this.#options.evalDataset, options: Pick<TrainOptions, 'signal'> = {}): Promise<Metrics> {
+    const { signal } = options
     this.#assertAlive('evaluate')
     this.#engine.program.changed() // the model may have been changed by others
     signal?.throwIfAborted()
