@@ -1,5 +1,6 @@
 // Builds with esbuild: `node build.mjs` the library and the command, `test` the tests, `cli` the command, `demo` what `npm start` runs, `gpu` bundles for a bare GPU machine, `scripts` what is run by hand, `bench` the benchmarks, `page` the pages.
 import { execFileSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -20,7 +21,7 @@ async function unchecked() {
 }
 let gaps
 
-// `condlora:build`: the kernels and the versions. A kernel that the doctor does not check fails every build.
+// `condlora:build`: the kernels, their digest, and the versions. A kernel that the doctor does not check fails every build.
 const aboutBuild = {
   name: 'about-build',
   setup: (b) => {
@@ -33,6 +34,8 @@ const aboutBuild = {
       const { version, dependencies } = JSON.parse(readFileSync('package.json', 'utf8'))
       const kernels = shaderFiles()
       const lines = kernels.map(({ path }, i) => `import text${i} from './${path}'`)
+      const digest = createHash('sha256').update(JSON.stringify(kernels.map(({ name, text }) => [name, text])))
+      lines.push(`export const kernels = '${digest.digest('hex').slice(0, 16)}'`)
       lines.push(`export const shaders = { ${kernels.map(({ name }, i) => `${name}: text${i}`).join(', ')} }`)
       lines.push(`export const version = ${JSON.stringify(version)}, webgpuVersion = ${JSON.stringify(dependencies.webgpu)}`)
       return { contents: lines.join('\n'), resolveDir: '.' }

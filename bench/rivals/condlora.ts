@@ -14,6 +14,7 @@ import { softmax } from '../../src/ops/softmax'
 import { getPeftModel, type PeftConfig } from '../../src/peft'
 import { trainingArguments } from '../../src/train/arguments'
 import { Engine } from '../../src/train/engine'
+import { chooserOf, tune } from '../../src/train/tuning'
 import type { Job, Method, Participant, WorkOf } from '../case'
 import { attentionInputs } from '../cases/attention'
 import { conversionInputs } from '../cases/conversion'
@@ -157,6 +158,9 @@ async function train(device: Device, work: WorkOf<'train'>): Promise<Job> {
   const inputs = hostInputs({ inputIds: ids, batch: work.batch }, base.config)
   const batch = { key: `${work.batch}×${work.length}`, size: work.batch, labels: [...labels], inputs }
   const losses: number[] = []
+  // As a Trainer does on a GPU.
+  const record = () => program.plan('first', batch)
+  if (!device.software) program.choose(chooserOf(await tune(program, { record, budget: () => 2 })))
   return {
     run: async () => {
       await program.step([batch], learningRate, losses.length + 1)

@@ -93,8 +93,9 @@ export const trainerFlags = {
   greaterIsBetter: make(flag, 'default: unless the metric is a loss'),
   earlyStoppingPatience: make(positive, 'stop after this many evaluations without a better one'),
   allowZeroGrad: make(flag, 'a trained tensor without a gradient is a notice, not an error'),
+  tune: make(flag, 'measure at the start which kernels are fastest here (default: on GPUs); --no-tune takes the usual ones'),
   stepTimeoutMs: make(positive, 'a step that takes longer counts as a lost device (default: 600000)'),
-} satisfies Record<Exclude<keyof TrainingArguments, 'outputDir'>, Flag<unknown>>
+} satisfies Record<Exclude<keyof TrainingArguments, 'outputDir' | 'kernels'>, Flag<unknown>>
 
 export const deviceFlags = {
   adapter: make(text('<name>'), 'which GPU: a part of its name, see condlora info'),
@@ -126,7 +127,7 @@ export const trainFlags = { ...runFlags, ...dataFlags, ...methodFlags, ...traine
 
 type Value<F> = F extends Flag<infer T> ? T : never
 export type Values<Flags> = { -readonly [K in keyof Flags]?: Value<Flags[K]> }
-export type Settings = Values<typeof trainFlags>
+export type Settings = Values<typeof trainFlags> & Pick<TrainingArguments, 'kernels'>
 export type DataSettings = Values<typeof dataFlags>
 
 export const kebab = (key: string) => `--${key.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)}`

@@ -21,6 +21,7 @@ export class RunFolder {
   readonly metrics: MetricLine[] = []
   #made = false
   #earlier: string | undefined
+  #config: object = {}
 
   constructor(readonly folder: string) {}
 
@@ -51,9 +52,16 @@ export class RunFolder {
       this.#earlier = fresh ? undefined : readFileSync(this.path('config.json'), 'utf8')
       mkdirSync(this.folder, { recursive: true })
       if (fresh) for (const name of this.#held()) rmSync(this.path(name), { recursive: true })
-      writeFileSync(this.path('config.json'), `${JSON.stringify(config, null, 2)}\n`)
     })
+    this.#config = {}
+    this.settle(config)
     if (!fresh) this.metrics.push(...readMetrics(this.path('metrics.jsonl')))
+  }
+
+  /** Adds to config.json what was settled after the run was opened. */
+  settle(more: object): void {
+    this.#config = { ...this.#config, ...more }
+    this.write('config.json', `${JSON.stringify(this.#config, null, 2)}\n`)
   }
 
   /** After a run that failed before its first step: leaves what was there before. */

@@ -28,6 +28,7 @@ export function entriesOf(flags: Record<string, Flag<unknown>>): Record<string, 
 
 const schema = v.strictObject({
   ...entriesOf(trainFlags),
+  kernels: v.optional(v.record(v.string(), v.string())),
   about: v.optional(v.looseObject({ cwd: v.optional(v.string()) })),
 })
 
@@ -186,7 +187,7 @@ export function trainerSettings(s: Settings, rows: number, hasValidation: boolea
     loggingSteps: logEvery(s, rows),
     ...(s.task ? { metricForBestModel: glueTasks[s.task].metricForBestModel } : {}),
   }
-  return { ...defaults, ...pick(trainerFlags, s), outputDir: s.output }
+  return { ...defaults, ...pick(trainerFlags, s), ...(s.kernels ? { kernels: s.kernels } : {}), outputDir: s.output }
 }
 
 /** About 50 log lines a run. */

@@ -138,7 +138,10 @@ async function runTrainer(trainer: Trainer, { run, resume, say, progress = say, 
   const ends = [
     trainer.on('log', ({ totalSteps: _, eta: __, ...numbers }) => run.record('log', numbers)),
     trainer.on('evaluate', (numbers) => run.record('evaluate', numbers as { step: number })),
-    trainer.on('begin', ({ text }) => say(text)),
+    trainer.on('begin', ({ text, kernels }) => {
+      run.settle({ kernels })
+      say(text)
+    }),
     trainer.on('recover', ({ error, from }) => say(`${error.message} Going on from ${from}.`)),
     trainer.on('log', begin),
     trainer.on('checkpoint', begin),

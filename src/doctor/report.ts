@@ -1,5 +1,5 @@
-import { version, webgpuVersion } from 'condlora:build'
 import type { Device } from '../gpu'
+import { adapterOf, versions } from '../gpu/identity'
 import { type DoctorOptions, doctor, type KernelResult } from './doctor'
 import { allSubjects, presentSubjects } from './subjects'
 
@@ -54,31 +54,16 @@ export async function doctorReport(
 }
 
 interface Process {
-  versions?: Record<string, string | undefined>
   platform?: string
   arch?: string
 }
 
 const node = () => (globalThis as { process?: Process }).process
 
-/** Versions of what turns a kernel's text into numbers. */
-export function versions(): Record<string, string> {
-  const running = node()?.versions?.node
-  return { condlora: version, ...(running ? { node: running, 'webgpu (Dawn)': webgpuVersion } : {}) }
-}
-
 function platform(): Record<string, string> {
   const { platform, arch } = node() ?? {}
   if (platform) return { system: `${platform} ${arch}` }
   return { browser: globalThis.navigator?.userAgent ?? 'unknown' }
-}
-
-/** What the adapter says of itself; browsers may leave any of it out. In Node its description is the driver's version. */
-export function adapterOf({ adapterName, gpu, software }: Device): Record<string, string> {
-  const { vendor, architecture, device, description, subgroupMinSize, subgroupMaxSize } = gpu.adapterInfo ?? {}
-  const told = Object.entries({ vendor, architecture, device, description }).filter(([, value]) => value)
-  const subgroups: Record<string, string> = subgroupMaxSize ? { subgroups: `${subgroupMinSize} to ${subgroupMaxSize}` } : {}
-  return { name: adapterName, ...Object.fromEntries(told), ...subgroups, 'computes on': software ? 'the processor' : 'a GPU' }
 }
 
 function limitsOf({ gpu: { limits }, limits: own }: Device): Record<string, number> {

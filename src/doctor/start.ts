@@ -1,8 +1,8 @@
-import { shaders } from 'condlora:build'
 import type { Device } from '../gpu'
-import { type Files, readJson } from '../io/files'
+import { deviceKey } from '../gpu/identity'
+import type { Files } from '../io/files'
+import { keep, readKept } from '../io/keyed'
 import { doctor } from './doctor'
-import { adapterOf, versions } from './report'
 import { presentSubjects } from './subjects'
 
 /** Thrown at a run's start: this device computes wrong numbers. */
@@ -23,7 +23,6 @@ export interface StartOptions {
 }
 
 const file = 'doctor.json'
-const mostDevices = 32
 const checked = new WeakMap<Device, Set<string>>()
 
 /**
@@ -38,7 +37,7 @@ export async function checkPresent(device: Device, { cache }: StartOptions = {})
   const fresh = presentSubjects(device).filter(({ name }) => !seen.has(name))
   if (!fresh.length) return 0
   const key = deviceKey(device)
-  const known = new Set(cache ? (await load(cache))[key] : [])
+  const known = new Set(cache ? await readKept(cache, file, key, isNames) : [])
   const due = fresh.filter(({ name }) => !known.has(name))
   const results = await doctor(device, { subjects: due })
   const wrong = results.filter((r) => !r.ok)
@@ -49,7 +48,7 @@ export async function checkPresent(device: Device, { cache }: StartOptions = {})
       wrong.map((r) => `${r.name}: ${r.problem}`),
     )
   for (const { name } of fresh) seen.add(name)
-  if (cache && due.length) await save(cache, key, [...known, ...due.map((s) => s.name)])
+  if (cache && due.length) await keep(cache, file, key, [...known, ...due.map((s) => s.name)])
   return due.length
 }
 
@@ -67,33 +66,5 @@ function complaint(device: Device, names: string[], details: string[]): WrongKer
   return new WrongKernelError(names, message)
 }
 
-/** Whatever the numbers depend on: adapter, driver, compiler, this package, its kernels. */
-function deviceKey(device: Device): string {
-  const browser = globalThis.navigator?.userAgent ?? ''
-  return JSON.stringify([adapterOf(device), versions(), browser, hash(Object.values(shaders).join('\0'))])
-}
-
-/** FNV-1a, twice with different starts. */
-function hash(text: string): string {
-  let [a, b] = [0x811c9dc5, 0x01000193]
-  for (let i = 0; i < text.length; i++) {
-    a = Math.imul(a ^ text.charCodeAt(i), 0x01000193)
-    b = Math.imul(b ^ text.charCodeAt(i), 0x01000193)
-  }
-  return [a, b].map((word) => (word >>> 0).toString(16).padStart(8, '0')).join('')
-}
-
-/** Names of the kernels that were right, by device. What cannot be read is checked again. */
-async function load(cache: Files): Promise<Record<string, string[]>> {
-  const all = await readJson(cache, file, 1 << 20).catch(() => ({}))
-  const valid = Object.entries(all).filter((e): e is [string, string[]] => Array.isArray(e[1]) && e[1].every((n) => typeof n === 'string'))
-  return Object.fromEntries(valid)
-}
-
-async function save(cache: Files, key: string, names: string[]): Promise<void> {
-  const { [key]: _, ...others } = await load(cache)
-  const kept = [...Object.entries(others), [key, names] as const].slice(-mostDevices)
-  const bytes = new TextEncoder().encode(JSON.stringify(Object.fromEntries(kept)))
-  // A cache that cannot be written costs the next run a part of a second.
-  await cache.write(file, bytes).catch(() => {})
-}
+/** Names of kernels that were right. */
+const isNames = (value: unknown): value is string[] => Array.isArray(value) && value.every((name) => typeof name === 'string')

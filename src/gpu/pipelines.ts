@@ -29,6 +29,11 @@ export class Kernels {
     return [...this.#cache.values()].flatMap((forms) => [...forms.values()])
   }
 
+  /** Forgets all but those in `keep`: as if nobody had asked for them. */
+  keepOnly(keep: ReadonlySet<Kernel>): void {
+    for (const forms of this.#cache.values()) for (const [key, kernel] of forms) if (!keep.has(kernel)) forms.delete(key)
+  }
+
   get(op: string, shader: Shader, entry: string, constants: Constants | undefined): Kernel {
     let forms = this.#cache.get(shader)
     if (!forms) this.#cache.set(shader, (forms = new Map()))

@@ -10,7 +10,7 @@ const plain = () => import('../../shaders/matmul_plain.wgsl').then(text)
 const text = (module: { default: string }) => module.default
 
 /** A product that fits its bindings: where each operand begins in its binding, and what all kernels take. */
-interface Job extends Part {
+export interface Job extends Part {
   skip: { a: number; b: number; c: number; bias: number }
   bind: Binding[]
   /** 1: add the bias, 2: add what C holds. */
@@ -20,20 +20,57 @@ interface Job extends Part {
   bytes: number
 }
 
-/**
- * One dispatch of the kernel that suits device and shapes. On GPUs `matmul_blocks.wgsl` where C has tiles enough and what is
- * read is in whole vec4s, else `matmul.wgsl`; on software adapters `matmul_plain.wgsl` for what is no multiple of 4, `matmul_lanes.wgsl` where the threads of a subgroup can share their loads,
- * else `matmul_direct.wgsl`.
- */
+/** The name of a way to compute a product, e.g. `blocks-16` or `split-4×tiled`; `variants` lists those that can. */
+export type Variant = string
+
+/** Names the variant of a product; undefined: the usual one. */
+export type Chooser = (job: Job) => Variant | undefined
+
+let chooser: Chooser | null = null
+
+/** Products that `body` dispatches take the variants that `choose` names. */
+export function choosing<T>(choose: Chooser | null, body: () => T): T {
+  const outer = chooser
+  chooser = choose
+  try {
+    return body()
+  } finally {
+    chooser = outer
+  }
+}
+
+/** Dispatches a product by the variant that was chosen for it, else by the one that suits device and shapes. */
 export function launch(g: Part): void {
-  const { device } = g.c.tensor
+  const job = jobOf(g)
+  runVariant(job, chooser?.(job) ?? usual(job))
+}
+
+/**
+ * On GPUs `matmul_blocks.wgsl` where C has tiles enough and what is read is in whole vec4s, else `matmul.wgsl`; on software adapters
+ * `matmul_plain.wgsl` for what is no multiple of 4, `matmul_lanes.wgsl` where the threads of a subgroup can share their loads, else
+ * `matmul_direct.wgsl`.
+ */
+export function usual(job: Job): Variant {
+  const form = vectorForm(job)
+  if (job.c.tensor.device.software) return form === null ? 'plain' : (usualLanes(job, form) ?? directName(form))
+  const side = form === null ? 0 : sideOf(job)
+  return side ? `blocks-${side}` : 'tiled'
+}
+
+/** Dispatches a product by a variant that can do it. */
+export function runVariant(job: Job, variant: Variant): void {
+  const [kernel, size, turned] = variant.split('-')
+  kernels[kernel](job.c.tensor.device, job, Number.parseInt(size, 10), turned !== undefined, variant)
+}
+
+export function jobOf(g: Part): Job {
   const [a, b, c] = operands(g).map((o) => {
     const { first, count } = extent(g, o)
     return o.matrix.tensor.bindLoose(first, count)
   })
   const bias = g.bias?.bindLoose(0, g.batch0 * g.n)
   const batches = g.batch0 * g.batch1
-  const job: Job = {
+  return {
     ...g,
     skip: { a: a.skip, b: b.skip, c: c.skip, bias: bias?.skip ?? 0 },
     // Kernels always have a binding for the bias: one text for all epilogues, fewer pipelines.
@@ -43,16 +80,6 @@ export function launch(g: Part): void {
     flops: 2 * g.m * g.n * g.k * batches,
     bytes: operands(g).reduce((sum, o) => sum + bytesOf(g, o), 0),
   }
-  const form = vectorForm(job)
-  const side = device.software || form === null ? 0 : sideOf(job)
-  if (!device.software && !side) return runTiled(device, job)
-  if (form === null) return runPlain(device, job)
-  // A vec4 binding is read in whole vec4s.
-  for (const binding of job.bind.slice(1, 3)) binding.size = Math.ceil(binding.size / 16) * 16
-  if (side) return runBlocks(device, job, side)
-  const shape = laneShape(device, job, form)
-  if (shape) runLanes(device, job, form, shape)
-  else runDirect(device, job, form)
 }
 
 /** The numbers of an operand alone: other matrices may lie between those of a batch, and a matrix may serve several. */
@@ -62,7 +89,7 @@ const bytesOf = ({ batch0, batch1 }: Part, { matrix, rowCount, columns }: Operan
 const whole = (x: Matrix, first: number) => [first, x.rowStride, x.stride0 ?? 0, x.stride1 ?? 0].every((v) => v % 4 === 0)
 
 /** FORM of the kernels that read vec4s, or null where something is no multiple of 4 or both sides are transposed. */
-function vectorForm({ a, b, m, n, k, skip }: Job): number | null {
+export function vectorForm({ a, b, m, n, k, skip }: Job): number | null {
   if (!whole(a, skip.a) || !whole(b, skip.b)) return null
   if (b.transposed) return a.transposed || k % 4 ? null : 1
   if (n % 4) return null
@@ -85,7 +112,7 @@ function runBlocks(device: Device, job: Job, side: number): void {
   const groups = Math.ceil(m / (8 * side)) * Math.ceil(n / (8 * side)) * batches
   // The last word: bits ALONG_M, ALONG_N.
   const words = vectorWords(job, (a.transposed ? 1 : 0) + (b.transposed ? 0 : 2), 1)
-  device.run({ op, shader: blocks, constants, bind, words, groups, flops, bytes })
+  device.run({ op, shader: blocks, constants, bind: inVectors(bind), words, groups, flops, bytes })
 }
 
 /** A group a tile. */
@@ -109,12 +136,14 @@ function words({ a, b, c, m, n, k, skip, batch1, alpha, epilogue }: Job): Word[]
 }
 
 /** One tile a thread. */
-function runDirect(device: Device, job: Job, form: number): void {
-  const [rows, cols] = form === 0 ? [8, 4] : [8, 8]
+function runDirect(device: Device, job: Job, rows: number): void {
+  const form = vectorForm(job) as number
+  const cols = form === 0 ? 4 : 8
   const tiles = Math.ceil(job.m / rows) * Math.ceil(job.n / cols) * job.batches
   const { op, bind, flops, bytes } = job
   const constants = { FORM: form, ROWS: rows, COLS: cols, QUADS: cols / 4, HALF: rows / 4 }
-  device.run({ op, shader: direct, constants, bind, words: vectorWords(job, tiles, 1), groups: Math.ceil(tiles / 8), flops, bytes })
+  const words = vectorWords(job, tiles, 1)
+  device.run({ op, shader: direct, constants, bind: inVectors(bind), words, groups: Math.ceil(tiles / 8), flops, bytes })
 }
 
 /** How many neighbouring threads are a subgroup, where that is 4 or 8 (there a broadcast is a shuffle of registers); else 0. */
@@ -123,33 +152,36 @@ export function lanesOf({ features, gpu }: Device): number {
   return features.has('subgroups') && lanes === subgroupMaxSize && (lanes === 4 || lanes === 8) ? lanes : 0
 }
 
-interface LaneShape {
-  lanes: number
-  rows: number
-  /** C's columns are computed as rows: for few columns. */
-  turned: boolean
-  wide: boolean
-}
+/** Rows of the larger tile of `matmul_lanes.wgsl`: 32 do not fit lavapipe's registers. */
+export const largeRows = (lanes: number) => (lanes === 4 ? 32 : 16)
 
-/** Tiles for `matmul_lanes.wgsl`; null where more than half of their sums would lie outside C. */
-function laneShape(device: Device, { m, n, c, skip, bias }: Job, form: number): LaneShape | null {
-  const lanes = lanesOf(device)
+/** Whether C and bias can be read and written in vec4s. */
+export const isWide = ({ n, c, skip }: Job) => n % 4 === 0 && skip.bias % 4 === 0 && whole(c, skip.c)
+
+/** Tiles for `matmul_lanes.wgsl`; null where it cannot, or more than half of their sums would lie outside C. */
+function usualLanes(job: Job, form: number): Variant | null {
+  const { m, n, bias } = job
+  const lanes = lanesOf(job.c.tensor.device)
   if (lanes === 0) return null
+  // For few columns: C's columns are computed as rows.
   const turned = form > 0 && n <= 2 * lanes && n < m && !bias
-  const wide = !turned && n % 4 === 0 && skip.bias % 4 === 0 && whole(c, skip.c)
+  const wide = !turned && isWide(job)
   if (form === 0 && !wide) return null
   const [down, across] = turned ? [n, m] : [m, n]
   const padded = (rows: number) => Math.ceil(down / rows) * rows
-  // Large tiles are faster unless too many of their rows are past the end; 32 rows do not fit lavapipe's registers.
-  const large = lanes === 4 ? 32 : 16
+  // Large tiles are faster unless too many of their rows are past the end.
+  const large = largeRows(lanes)
   const rows = wide && padded(large) <= 1.25 * padded(8) ? large : 8
   const used = (down * across) / (padded(rows) * Math.ceil(across / (4 * lanes)) * 4 * lanes)
-  return used < 0.4 ? null : { lanes, rows, turned, wide }
+  return used < 0.4 ? null : `lanes-${rows}${turned ? '-turned' : ''}`
 }
 
 /** One tile of 4 · lanes columns a subgroup, 16 threads a group. */
-function runLanes(device: Device, job: Job, form: number, { lanes, rows, turned, wide }: LaneShape): void {
-  const { op, m, n, a, b, c, skip, bind, flops, bytes } = job
+function runLanes(device: Device, job: Job, rows: number, turned: boolean): void {
+  const lanes = lanesOf(device)
+  const wide = !turned && isWide(job)
+  const { op, m, n, a, b, c, skip, flops, bytes } = job
+  const bind = inVectors(job.bind)
   const [down, across] = turned ? [n, m] : [m, n]
   const tiles = Math.ceil(down / rows) * Math.ceil(across / (4 * lanes)) * job.batches
   const words = vectorWords(
@@ -161,7 +193,7 @@ function runLanes(device: Device, job: Job, form: number, { lanes, rows, turned,
     op,
     shader: lanesShader,
     constants: {
-      FORM: form,
+      FORM: vectorForm(job) as number,
       ROWS: rows,
       LANES: lanes,
       SHARE: rows / lanes,
@@ -183,4 +215,19 @@ function vectorWords({ a, b, c, m, n, k, skip, batch1, alpha, epilogue }: Job, l
   const quarters = (x: Matrix) => [x.rowStride, x.stride0 ?? 0, x.stride1 ?? 0].map((v) => v / 4)
   const out = [skip.c, c.rowStride, c.stride0 ?? 0, c.stride1 ?? 0].map((v) => v / cell)
   return [m, n, k, skip.a / 4, ...quarters(a), skip.b / 4, ...quarters(b), ...out, batch1, f32(alpha), skip.bias / cell, epilogue, last]
+}
+
+/** A vec4 binding is read in whole vec4s. */
+const inVectors = ([c, a, b, bias]: Binding[]) => [c, ...[a, b].map((x) => ({ ...x, size: Math.ceil(x.size / 16) * 16 })), bias]
+
+/** `matmul_direct.wgsl`'s tile. */
+export const directName = (form: number): Variant => (form === 0 ? 'direct-8x4' : 'direct-8x8')
+
+/** By the first part of a variant's name; the others are its tile and `turned`. What is loaded later adds itself. */
+export const kernels: Record<string, (device: Device, job: Job, size: number, turned: boolean, variant: Variant) => void> = {
+  tiled: runTiled,
+  blocks: runBlocks,
+  plain: runPlain,
+  direct: runDirect,
+  lanes: runLanes,
 }

@@ -31,6 +31,8 @@ export interface BeginEvent {
   /** Examples that make one step. */
   examplesPerStep: number
   memory: MemoryForecast
+  /** Which kernel a product of a shape takes; of shapes that are not told, the usual one. */
+  kernels: Record<string, string>
   /** All of it in words. */
   text: string
 }
@@ -127,8 +129,9 @@ async function fits({ program }: Engine, kinds: Kind[], batch: HostBatch): Promi
 }
 
 /** The event's text: a line on what is trained, one on the steps, two on memory. */
-export function describeRun({ trained, step, totalSteps, examplesPerStep, memory: m }: Omit<BeginEvent, 'text'>): string {
+export function describeRun({ trained, step, totalSteps, examplesPerStep, memory: m, kernels }: Omit<BeginEvent, 'text'>): string {
   const n = (value: number) => value.toLocaleString('en-US')
+  const tuned = Object.keys(kernels).length
   const limit = Number.isFinite(m.memoryLimit) ? bytes(m.memoryLimit) : 'none'
   return [
     `trained parameters: ${n(trained.adapter + trained.head)} (adapter ${n(trained.adapter)} + head ${n(trained.head)}) of ${n(trained.all)}`,
@@ -137,6 +140,7 @@ export function describeRun({ trained, step, totalSteps, examplesPerStep, memory
       `${bytes(m.stepBytes)} of it for the step; memoryLimit: ${limit}`,
     `largest buffer: ${bytes(m.largestBuffer)} (maxBufferSize ${bytes(m.maxBufferSize)}); largest binding: ${bytes(m.largestBinding)} ` +
       `(maxStorageBufferBindingSize ${bytes(m.maxStorageBufferBindingSize)}). WebGPU does not tell how much memory a device has in all.`,
+    ...(tuned ? [`kernels: chosen for ${tuned} shapes of products`] : []),
   ].join('\n')
 }
 

@@ -1,9 +1,10 @@
-import { type Device, type Recording, replayAll } from '../gpu'
+import { type Device, type Recording, replayAll, type Storage } from '../gpu'
 import { backwardAll, elementwise, noGrad, Tensor } from '../graph'
 import { Recent } from '../models/recent'
 import { classificationLoss } from '../models/sequence_classification'
 import { gatherGradients } from '../nn/parameters'
 import { Pass } from '../nn/pass'
+import { type Chooser, choosing } from '../ops/gemm_kernels'
 import type { CallablePeftModel } from '../peft'
 import type { Prepared } from '../peft/method'
 import type { AdamW } from './adamw'
@@ -58,6 +59,7 @@ export class TrainingProgram {
   readonly #rng: Tensor
   /** Micro-batches so far: the counter of dropout. */
   microSteps = 0
+  #chooser: Chooser | null = null
 
   constructor(
     private readonly model: CallablePeftModel,
@@ -151,13 +153,30 @@ export class TrainingProgram {
     this.#shapes.remove((key) => key === `${kind} ${batch.key}`)
   }
 
+  /** Products of all lists that are recorded from now on take the variants that `chooser` names; earlier lists are given up. */
+  choose(chooser: Chooser | null): void {
+    if (chooser === this.#chooser) return
+    this.#dropAll()
+    this.#chooser = chooser
+  }
+
   dispose(): void {
+    this.#dropAll()
+    for (const t of [this.#weight, this.#losses, this.#rng]) t.dispose()
+  }
+
+  #dropAll(): void {
     this.#shapes.remove()
     this.#end?.dispose()
     this.#begin?.recording.dispose()
-    for (const t of [this.#weight, this.#losses, this.#rng, ...(this.#begin?.gradients ?? [])]) t.dispose()
+    for (const t of this.#begin?.gradients ?? []) t.dispose()
     this.#end = null
     this.#begin = null
+    this.#stale = true
+  }
+
+  #list<T>(name: string, body: () => T, keep: (result: T) => Storage[]): Promise<{ recording: Recording; result: T }> {
+    return this.device.record(name, () => choosing(this.#chooser, body), keep)
   }
 
   #within<T>(what: string, work: Promise<T>): Promise<T> {
@@ -166,7 +185,7 @@ export class TrainingProgram {
 
   async #prepared() {
     if (this.#begin) return this.#begin
-    const { recording, result } = await this.device.record(
+    const { recording, result } = await this.#list(
       'begin',
       () => this.model.prepare(),
       ({ derived, fixed = [] }) => [...derived.map((d) => d.tensor), ...fixed].map(({ storage }) => storage),
@@ -180,7 +199,7 @@ export class TrainingProgram {
     const { prepared, gradients } = await this.#prepared()
     const { parameters } = this.model
     this.#end ??= (
-      await this.device.record(
+      await this.#list(
         'end',
         () => {
           if (gradients.length) backwardAll(prepared.derived.map((d, i) => [d.tensor, gradients[i]]))
@@ -222,7 +241,7 @@ export class TrainingProgram {
     }
     const training = kind === 'first' || kind === 'more'
     try {
-      const { recording, result } = await this.device.record(`${kind} ${batch.key}`, training ? train : look, (out) =>
+      const { recording, result } = await this.#list(`${kind} ${batch.key}`, training ? train : look, (out) =>
         training ? [] : [out.storage],
       )
       return { recording, feed, out: result }

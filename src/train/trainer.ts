@@ -29,6 +29,8 @@ export class Trainer extends Emitter<TrainerEvents> {
   readonly #notice: (text: string) => void
   #engine: Engine
   #progress: Progress = freshProgress()
+  /** What the run at hand settled on. */
+  #kernels: Record<string, string> | null = null
   readonly #gate = new Gate()
   #disposed = false
 
@@ -64,6 +66,7 @@ export class Trainer extends Emitter<TrainerEvents> {
     const { trainDataset } = this.#options
     if (!trainDataset) throw new Error('train: there is no trainDataset: give one in the constructor')
     const claimed = new Set([this.#claim()])
+    this.#kernels = null
     try {
       const files = this.#runFiles()
       let start: Start = resumeFromCheckpoint ? await this.#find(files, resumeFromCheckpoint) : null
@@ -182,6 +185,7 @@ export class Trainer extends Emitter<TrainerEvents> {
       const { readCheckpoint } = await import('./checkpoint')
       const { state, best } = await readCheckpoint(start, this.#engine, await plan.fingerprint(model), this.#notice)
       this.#progress = { state, best, saved: start }
+      this.#kernels = state.kernels
       program.microSteps = state.microSteps
       program.setLossSum(state.lossSum)
     } else if (start) for (const [name, { data }] of start) model.parameters.get(name).write(data)
@@ -200,14 +204,36 @@ export class Trainer extends Emitter<TrainerEvents> {
       await this.#evaluator.fixFeatures(evaluated.examples, evaluated.maxLength, this.#engine, signal)
       batches.push({ kinds: ['logits'], argument: 'perDeviceEvalBatchSize', size: perDeviceEvalBatchSize, ...evaluated })
     }
-    const memory = await takeMemory(this.#engine, this.#options.processingClass.padTokenId, batches)
+    const record = () => takeMemory(this.#engine, this.#options.processingClass.padTokenId, batches)
+    const kernels = await this.#chooseKernels(plan, record)
+    const memory = await record()
     const half = Math.max(1, size >> 1)
     const advice = `try perDeviceTrainBatchSize ${half} or a smaller maxLength than ${maxLength}`
     this.model.device.memory.forecast = { advice, batchSize: half }
     const { totalSteps, examplesPerStep } = plan
     const { globalStep: step } = this.#progress.state
-    const event = { trained: this.model.trainableParameters(), step, totalSteps, examplesPerStep, memory }
+    const event = { trained: this.model.trainableParameters(), step, totalSteps, examplesPerStep, memory, kernels }
     this.emit('begin', { ...event, text: describeRun(event) })
+  }
+
+  /** Which kernels the run's products take: as its checkpoint says, else as it is told, else as is measured now. */
+  async #chooseKernels({ totalSteps }: TrainingPlan, record: () => Promise<unknown>): Promise<Record<string, string>> {
+    const { program, model } = this.#engine
+    const { tune, kernels } = this.args
+    const { state } = this.#progress
+    const told = this.#kernels ?? (tune === undefined ? kernels : undefined)
+    const measure = !told && (tune ?? !model.device.software)
+    if (!measure && !Object.keys(told ?? {}).length) program.choose(null)
+    else {
+      const tuning = await import('./tuning')
+      const { cache } = this.#options
+      const budget = tuning.budgetOf(totalSteps - state.globalStep, tune === true)
+      state.kernels = told ?? (await tuning.tune(program, { record, budget, cache }))
+      program.choose(tuning.chooserOf(state.kernels))
+    }
+    // A device that is lost, and the step that follows, change nothing of it.
+    this.#kernels = state.kernels
+    return state.kernels
   }
 
   async #evaluate(dataset: Dataset | undefined, signal?: AbortSignal): Promise<Metrics> {
@@ -266,6 +292,7 @@ const freshProgress = (): Progress => ({
     bestStep: null,
     evaluationsSinceBest: 0,
     evaluationDue: false,
+    kernels: {},
     logHistory: [],
   },
   best: null,

@@ -17,6 +17,8 @@ export interface TrainerOptions {
   args?: TrainingArguments
   /** Where checkpoints go; default: the folder args.outputDir. */
   files?: Files
+  /** Keeps which kernels were fastest, for each adapter, driver and version: `tuner.json`. Default: this user's cache folder. */
+  cache?: Files
   /**
    * Opens a new device after the old one was lost, and gives the same model on it, as new: training goes on from the last checkpoint
    * (from the start where there is none), to the same bytes. `trainer.model` is that model then. Default: training rejects.

@@ -5,7 +5,8 @@ import type { Device, Dispatch } from '../../src/gpu'
 import { accumulate, elementwise, Tensor } from '../../src/graph'
 import * as ops from '../../src/ops'
 import { gemm } from '../../src/ops/gemm'
-import { lanesOf } from '../../src/ops/gemm_kernels'
+import { choosing, type Job, lanesOf } from '../../src/ops/gemm_kernels'
+import { variants } from '../../src/ops/gemm_variants'
 import { inverseRowNorms } from '../../src/ops/row_norm'
 import { AdamW } from '../../src/train'
 import { assert, openTestDevice, test } from '../harness'
@@ -90,6 +91,9 @@ function products(device: Device): void {
         const c = { tensor: zeros(device, m, n + 1), rowStride: n + 1 }
         gemm({ op: 'test', a: matrix(a, transposeA), b: matrix(b, transposeB), c, m, n, k })
       }
+  // As a tuner may choose.
+  const inParts = (job: Job) => variants(job).find((name) => name.startsWith('split'))
+  choosing(inParts, () => ops.matmul(zeros(device, 4, 128), zeros(device, 128, 4)))
   // Tiles enough for a GPU.
   for (const size of [64, 128]) back(ops.matmul(zeros(device, 192, size, 4), zeros(device, 192, 4, size)))
   const dropout = { p: 0.1, rng: { state: Tensor.empty(device, [4], 'test', 'u32'), stream: 0 } }

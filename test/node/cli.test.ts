@@ -92,6 +92,25 @@ test('a config file gives the settings, flags win, and a run’s own config.json
     assert.equal([method, rank], ['head', undefined])
   }))
 
+test('the kernels of a run are in its config.json and its checkpoints, and a config file that tells some is obeyed', () =>
+  inFolder(async (cwd) => {
+    const args = ['train', '--model', 'tiny', '--train', 'train.csv', '--steps', '3', '--batch-size', '4', '--save-steps', '2']
+    const usual = await condlora([...args, '--no-tune', '--output', 'a'], { cwd })
+    assert.is(usual.code, 0, usual.err)
+    const config = readJson(cwd, 'a/config.json')
+    assert.equal(config.kernels, {})
+    const kernels = { 'A·Bᵀ 48×20×20 +bias': 'plain' }
+    writeFileSync(join(cwd, 'told.json'), JSON.stringify({ ...config, tune: undefined, kernels }))
+    const told = await condlora(['train', '--config', 'told.json', '--output', 'b'], { cwd })
+    assert.is(told.code, 0, told.err)
+    for (const file of ['b/config.json', 'b/checkpoint-2/trainer_state.json']) assert.equal(readJson(cwd, file).kernels, kernels, file)
+    const adapter = (run: string) => readFileSync(join(cwd, run, 'adapter/adapter_model.safetensors'))
+    assert.not.ok(adapter('a').equals(adapter('b')), 'other kernels, other bits')
+    const again = await condlora(['train', '--resume', 'b', '--no-tune'], { cwd })
+    assert.is(again.code, 0, again.err)
+    assert.equal(readJson(cwd, 'b/config.json').kernels, kernels, 'the checkpoint knows better than the flag')
+  }))
+
 test('numbers to be predicted, text pairs and JSONL', () =>
   inFolder(async (cwd) => {
     const row = (i: number) => JSON.stringify({ a: `we see ${'money '.repeat(i)}`, b: 'the house', y: i / 4 })

@@ -1,7 +1,7 @@
 import type { Check } from '../check'
 import { attention } from './attention'
 import { activation, broadcast, dropout, elementwise, firstToken, mse } from './pointwise'
-import { matmul, matmulBlocks, matmulDirect, matmulLanes, matmulPlain } from './products'
+import { matmul, matmulBlocks, matmulDirect, matmulLanes, matmulPlain, matmulSum } from './products'
 import { crossEntropy, layernorm, rowNorm, softmax } from './rows'
 import { adamw, embedding, reduce } from './sums'
 
@@ -22,6 +22,7 @@ export const checks: Record<string, Check[]> = {
   matmul_direct: [matmulDirect],
   matmul_lanes: [matmulLanes],
   matmul_plain: [matmulPlain],
+  matmul_sum: [matmulSum],
   mse: [mse],
   reduce: [reduce],
   row_norm: [rowNorm],

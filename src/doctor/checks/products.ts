@@ -100,6 +100,34 @@ export const matmulBlocks: Check = {
   },
 }
 
+/** Sums of parts that lie in slots, as a product would leave them; `single`: one batch of more numbers than a group has threads. */
+export const matmulSum: Check = {
+  forms: [{}],
+  cases: (_, random) =>
+    epilogues((epilogue) => ({ m: epilogue === 1 ? 9 : 5, n: 11, k: 3, ta: false, tb: false, unit: 1, cell: 1, epilogue })).map(
+      (s): Case => {
+        const single = s.epilogue === 1
+        const counts = single ? [1, 1] : [2, 3]
+        const c = layout(s.m, s.n, 1, counts)
+        const count = counts[0] * counts[1] * s.m * s.n
+        const [sums, before, bias] = [s.k * count, c.size, counts[0] * s.n + 2].map((size) => uniform(random, size))
+        const values = new Float64Array(c.size).fill(NaN)
+        for (let i = 0; i < count; i++) {
+          const [column, row, batch] = [i % s.n, Math.floor(i / s.n) % s.m, Math.floor(i / (s.m * s.n))]
+          const at = c.off + Math.floor(batch / counts[1]) * c.b0 + (batch % counts[1]) * c.b1 + row * c.row + column
+          const sum = 0.75 * Array.from({ length: s.k }, (_, slot) => sums[slot * count + i]).reduce((a, b) => a + b)
+          values[at] =
+            sum + (s.epilogue & 1 ? bias[2 + Math.floor(batch / counts[1]) * s.n + column] : 0) + (s.epilogue & 2 ? before[at] : 0)
+        }
+        return {
+          words: [s.m, s.n, s.k, count, c.off, c.row, c.b0, c.b1, counts[1], f32(0.75), 2, s.epilogue],
+          groups: Math.ceil(count / 64),
+          slots: [written(values, before), read(sums), read(bias)],
+        }
+      },
+    ),
+}
+
 export const matmulPlain: Check = {
   forms: [{ on: 'processors' }],
   cases: (_, random) => odd.map((s) => anyStrides(s, random, 4, 8, true)),

@@ -1,0 +1,285 @@
+import { type Device, DeviceLostError, type Recording } from '../gpu'
+import type { Kernel } from '../gpu/pipelines'
+import { elementwise, Tensor } from '../graph'
+import { choosing, type Job, jobOf, launch, type Variant } from './gemm_kernels'
+import type { Matrix, Part } from './gemm_operands'
+import { variants } from './gemm_variants'
+import { Random } from './philox'
+import { reduceAll } from './sum'
+
+type Place = Omit<Matrix, 'tensor'>
+
+/** A product without its numbers. */
+export interface Blank extends Omit<Part, 'a' | 'b' | 'c' | 'bias'> {
+  a: Place
+  b: Place
+  c: Place
+  bias: boolean
+}
+
+/** How much time there is. */
+export interface Budget {
+  /** Seconds left. */
+  left(): number
+  /** Hears what the product takes as it is. */
+  usual?(seconds: number): void
+}
+
+// A variant must be this much faster than the usual one: a run's bits do not change for the clock's noise.
+const clearly = 0.95
+// Two right variants differ by their roundings alone.
+const tolerance = 2e-5
+// What is timed at once: long beside the wait for the device, short beside the budget.
+const lapSeconds = 0.003
+
+/** What a product is, to be measured later with other numbers at the same places of a vec4. */
+export function blankOf({ op, a, b, c, m, n, k, batch0, batch1, alpha, accumulate, bias, skip }: Job): Blank {
+  const place = ({ tensor: _, ...matrix }: Matrix, offset: number): Place => ({ ...matrix, offset })
+  const matrices = { a: place(a, skip.a), b: place(b, skip.b), c: place(c, skip.c) }
+  return { op, ...matrices, m, n, k, batch0, batch1, alpha, accumulate, bias: bias !== null }
+}
+
+/**
+ * Measures the variants of a product on numbers of its own, and gives the fastest whose result is that of the usual one; the usual one
+ * where no other is clearly faster. What was compiled for the others is forgotten.
+ * @returns undefined where the budget ended first, or there is no memory for it
+ * @throws DeviceLostError
+ */
+export async function fastest(device: Device, blank: Blank, budget: Budget): Promise<Variant | undefined> {
+  const before = new Set(device.kernels.all)
+  const { afterRecord, pacer } = device
+  const { timer } = pacer
+  // What no run will take need not be right, and is no part of a profile.
+  device.afterRecord = null
+  pacer.timer = null
+  let trial: Trial | undefined
+  let chosen: Variant | undefined
+  try {
+    trial = new Trial(device, blank)
+    for (const name of await trial.measure(budget)) {
+      const right = await trial.isRight(name)
+      device.kernels.keepOnly(new Set([...before, ...trial.kernelsOf(name)]))
+      if (name !== trial.usual && !(right && (await passes(afterRecord)))) continue
+      chosen = name
+      break
+    }
+  } catch (thrown) {
+    if (thrown instanceof DeviceLostError) throw thrown
+  } finally {
+    if (!chosen) device.kernels.keepOnly(before)
+    trial?.dispose()
+    device.afterRecord = afterRecord
+    pacer.timer = timer
+  }
+  return chosen
+}
+
+/** Whether the check of what is recorded finds no fault. */
+async function passes(check: Device['afterRecord']): Promise<boolean> {
+  try {
+    await check?.()
+    return true
+  } catch (thrown) {
+    if (thrown instanceof DeviceLostError) throw thrown
+    return false
+  }
+}
+
+/** One product and its variants. */
+class Trial {
+  readonly #names: Variant[]
+  readonly #part: Part
+  readonly #tensors: Tensor[]
+  readonly #lists = new Map<Variant, Recording>()
+
+  constructor(
+    private readonly device: Device,
+    blank: Blank,
+  ) {
+    const { part, tensors } = filled(device, blank)
+    this.#part = part
+    this.#tensors = tensors
+    this.#names = variants(jobOf(part))
+  }
+
+  get usual(): Variant {
+    return this.#names[0]
+  }
+
+  /** The variants that are clearly faster than the usual one, the fastest first, and then that one; none where time ran out. */
+  async measure(budget: Budget): Promise<Variant[]> {
+    const [usual, ...others] = this.#names
+    const { repeats, seconds } = await this.#laps(usual)
+    budget.usual?.(seconds)
+    const times = new Map<Variant, number>()
+    for (const name of [usual, ...(await this.#compiled(others, budget))]) {
+      if (budget.left() <= 0) return []
+      const time = await this.#time(name, repeats, 2 * Math.min(...times.values()))
+      if (time !== undefined) times.set(name, time)
+    }
+    const limit = clearly * (times.get(usual) ?? 0)
+    const faster = [...times].filter(([, time]) => time < limit).sort(([, a], [, b]) => a - b)
+    return budget.left() > 0 ? [...faster.map(([name]) => name), usual] : []
+  }
+
+  kernelsOf(name: Variant): Kernel[] {
+    return (this.#lists.get(name)?.commands ?? []).map((c) => c.kernel)
+  }
+
+  /** Whether a variant gives the usual one's numbers. */
+  async isRight(name: Variant): Promise<boolean> {
+    const { device, usual } = this
+    if (name === usual) return true
+    const c = this.#part.c.tensor
+    const [wanted, off] = [0, 1].map(() => Tensor.empty(device, c.shape, 'tune'))
+    const square = async (x: Tensor) => {
+      const squares = elementwise('tune', 'mul', Tensor.empty(device, c.shape, 'tune'), [x, x])
+      const total = reduceAll('tune', squares, 1)
+      squares.dispose()
+      return total.item().finally(() => total.dispose())
+    }
+    try {
+      this.#once(usual)
+      elementwise('tune', 'copy', wanted, [c])
+      this.#once(name)
+      elementwise('tune', 'sub', off, [c, wanted])
+      const [error, size] = [await square(off), await square(wanted)]
+      return error <= tolerance ** 2 * size
+    } finally {
+      wanted.dispose()
+      off.dispose()
+    }
+  }
+
+  dispose(): void {
+    for (const list of this.#lists.values()) list.dispose()
+    for (const tensor of this.#tensors) tensor.dispose()
+  }
+
+  /** How often the product is to be done at once, and the seconds of one. */
+  async #laps(name: Variant): Promise<{ repeats: number; seconds: number }> {
+    const take = async (count: number) => {
+      const list = await this.#record(name, count)
+      await lap(list)
+      const seconds = Math.min(await lap(list), await lap(list))
+      list.dispose()
+      return seconds
+    }
+    const one = await take(1)
+    if (one >= lapSeconds) return { repeats: 1, seconds: one }
+    // A short one mostly waits for the device: the difference tells what the product takes.
+    const seconds = Math.max(1e-7, (await take(17)) - one) / 16
+    return { repeats: Math.min(256, Math.ceil(lapSeconds / seconds)), seconds }
+  }
+
+  /** Median seconds of a variant's laps; undefined where it cannot run here, or takes longer than `most`. */
+  async #time(name: Variant, repeats: number, most: number): Promise<number | undefined> {
+    try {
+      const list = await this.#record(name, repeats)
+      this.#lists.set(name, list)
+      await lap(list)
+      const times = [await lap(list)]
+      while (times[0] <= most && times.length < 3) times.push(await lap(list))
+      return times.sort((a, b) => a - b)[times.length >> 1]
+    } catch (thrown) {
+      if (thrown instanceof DeviceLostError) throw thrown
+      return undefined
+    }
+  }
+
+  /** Those of the variants whose kernels are compiled, all at the same time, before the budget ends. */
+  async #compiled(names: Variant[], budget: Budget): Promise<Variant[]> {
+    const ready = new Set<Variant>()
+    const all = names.map(async (name) => {
+      await Promise.all((await this.#kernels(name)).map((kernel) => kernel.pipeline))
+      ready.add(name)
+    })
+    let timer: ReturnType<typeof setTimeout> | undefined
+    const end = new Promise((resolve) => {
+      timer = setTimeout(resolve, Math.min(2 ** 31 - 1, 1000 * Math.max(0, budget.left())))
+    })
+    await Promise.race([Promise.allSettled(all), end])
+    clearTimeout(timer)
+    return names.filter((name) => ready.has(name))
+  }
+
+  /** What a variant would dispatch: a list that is given up before it gets memory. */
+  async #kernels(name: Variant): Promise<Kernel[]> {
+    let kernels: Kernel[] = []
+    const enough = new Error()
+    const look = () => {
+      this.#dispatch(name)
+      kernels = (this.device.recording as Recording).commands.map((c) => c.kernel)
+      throw enough
+    }
+    await this.device
+      .record('tune', look, () => [])
+      .catch((thrown) => {
+        if (thrown !== enough) throw thrown
+      })
+    return kernels
+  }
+
+  async #record(name: Variant, repeats: number): Promise<Recording> {
+    const body = () => {
+      for (let i = 0; i < repeats; i++) this.#dispatch(name)
+    }
+    return (await this.device.record(`tune ${name}`, body, () => [])).recording
+  }
+
+  /** Into a C of zeros. */
+  #once(name: Variant): void {
+    elementwise('tune', 'fill', this.#part.c.tensor, [], 0)
+    this.#dispatch(name)
+  }
+
+  #dispatch(name: Variant): void {
+    choosing(
+      () => name,
+      () => launch(this.#part),
+    )
+  }
+}
+
+async function lap(list: Recording): Promise<number> {
+  const start = performance.now()
+  await list.replay()
+  await list.device.sync()
+  return (performance.now() - start) / 1000
+}
+
+// As many as a prime, so that no two rows are alike.
+let numbers: Float32Array | undefined
+
+/** In [-1, 1). */
+function uniform(length: number): Float32Array {
+  const random = new Random(1)
+  return Float32Array.from({ length }, () => 2 * random.float() - 1)
+}
+
+/** The product with numbers to multiply. */
+function filled(device: Device, blank: Blank): { part: Part; tensors: Tensor[] } {
+  const { m, n, k, batch0, batch1 } = blank
+  numbers ??= uniform(65521)
+  const some = numbers
+  const tensors: Tensor[] = []
+  const make = (count: number) => {
+    const data = new Float32Array(count)
+    for (let at = 0; at < count; at += some.length) data.set(some.subarray(0, count - at), at)
+    const tensor = Tensor.from(device, data)
+    tensors.push(tensor)
+    return tensor
+  }
+  const matrix = (place: Place, rows: number, columns: number): Matrix => {
+    const { offset = 0, rowStride, transposed, stride0 = 0, stride1 = 0 } = place
+    const [down, across] = transposed ? [columns, rows] : [rows, columns]
+    return { ...place, tensor: make(offset + (batch0 - 1) * stride0 + (batch1 - 1) * stride1 + (down - 1) * rowStride + across) }
+  }
+  try {
+    const matrices = { a: matrix(blank.a, m, k), b: matrix(blank.b, k, n), c: matrix(blank.c, m, n) }
+    return { part: { ...blank, ...matrices, bias: blank.bias ? make(blank.batch0 * blank.n) : null }, tensors }
+  } catch (thrown) {
+    for (const tensor of tensors) tensor.dispose()
+    throw thrown
+  }
+}

@@ -1,0 +1,95 @@
+// Loaded only where kernels are tuned, or were.
+import { type Chooser, directName, isWide, type Job, lanesOf, largeRows, usual, type Variant, vectorForm } from './gemm_kernels'
+import { canSplit, partsOf } from './gemm_split'
+
+/** Variants by the name of a product's shape: what a tuner found, what a checkpoint holds. */
+export type Choices = Record<string, Variant>
+
+/** What a product's speed depends on, e.g. `A·Bᵀ 1024×768×768 +bias`, `A·B 64×32×64 of 192`: sides, m × n × k, batches, epilogue. */
+export function shapeName(job: Job): string {
+  const { a, b, m, n, k, batches, epilogue } = job
+  const sides = `A${a.transposed ? 'ᵀ' : ''}·B${b.transposed ? 'ᵀ' : ''}`
+  const more = [vectorForm(job) === null ? ' odd' : '', epilogue & 1 ? ' +bias' : '', epilogue & 2 ? ' +C' : ''].join('')
+  return `${sides} ${m}×${n}×${k}${batches > 1 ? ` of ${batches}` : ''}${more}`
+}
+
+/** All that can compute a product on its device, the usual one first. */
+export function variants(job: Job): Variant[] {
+  const whole = job.c.tensor.device.software ? onProcessors(job) : onGpus(job)
+  const parts = [2, 4, 8, 16, 32, 64].filter((count) => isWorthwhile(job, count))
+  return [...new Set([usual(job), ...whole, ...parts.flatMap((count) => whole.map((name) => `split-${count}×${name}`))])]
+}
+
+function onGpus(job: Job): Variant[] {
+  return vectorForm(job) === null ? ['tiled'] : ['tiled', 'blocks-8', 'blocks-16']
+}
+
+function onProcessors(job: Job): Variant[] {
+  const form = vectorForm(job)
+  if (form === null) return ['plain']
+  const lanes = lanesOf(job.c.tensor.device)
+  const upright = lanes && (form === 0 ? isWide(job) : true) ? ['lanes-8', ...(isWide(job) ? [`lanes-${largeRows(lanes)}`] : [])] : []
+  const turned = lanes && form > 0 && !job.bias ? ['lanes-8-turned'] : []
+  return ['plain', directName(form), ...upright, ...turned]
+}
+
+/** Few tiles with a long k: parts keep more of the device busy, as long as each is long enough. */
+function isWorthwhile(job: Job, count: number): boolean {
+  const { m, n, k, batches, c } = job
+  const [tile, most] = c.tensor.device.software ? [8, 64] : [32, 768]
+  const tiles = Math.ceil(m / tile) * Math.ceil(n / tile) * batches
+  return tiles * count <= most && partsOf(k, count).length >= 64 && canSplit(job, count)
+}
+
+/** Names the variants of `choices`: that of the same shape, else of one much like it, where the device can do it. */
+export function chooserOf(choices: Choices): Chooser {
+  const read = Object.entries(choices).map(([name, variant]) => ({ shape: readShape(name), variant }))
+  return (job) => {
+    const variant = nearest(read, readShape(shapeName(job)), 2)
+    return variant !== undefined && variants(job).includes(variant) ? variant : undefined
+  }
+}
+
+interface Shape {
+  kind: string
+  sizes: number[]
+}
+
+interface Choice {
+  shape: Shape
+  variant: Variant
+}
+
+/** The choice for a shape of the same kind whose sizes differ by at most so many factors of two in all. */
+export function likely(choices: Choices, name: string, most: number): Variant | undefined {
+  return nearest(
+    Object.entries(choices).map(([other, variant]) => ({ shape: readShape(other), variant })),
+    readShape(name),
+    most,
+  )
+}
+
+function nearest(choices: Choice[], wanted: Shape, most: number): Variant | undefined {
+  let [best, variant]: [number, Variant | undefined] = [most, undefined]
+  for (const choice of choices) {
+    const far = choice.shape.kind === wanted.kind ? distance(choice.shape.sizes, wanted.sizes) : Number.POSITIVE_INFINITY
+    if (far <= best && (variant === undefined || far < best)) [best, variant] = [far, choice.variant]
+  }
+  return variant
+}
+
+const distance = (a: number[], b: number[]) => a.reduce((sum, size, i) => sum + Math.abs(Math.log2(size / b[i])), 0)
+
+/** Sides and epilogue in words; m, n, k and batches. */
+function readShape(name: string): Shape {
+  const [, sides, m, n, k, batches = '1', more] = /^(\S+) (\d+)×(\d+)×(\d+)(?: of (\d+))?(.*)$/.exec(name) ?? [
+    '',
+    name,
+    '0',
+    '0',
+    '0',
+    '0',
+    '',
+  ]
+  return { kind: sides + more, sizes: [m, n, k, batches].map(Number) }
+}

@@ -1,0 +1,124 @@
+import type { Device } from '../../src/gpu'
+import { Tensor } from '../../src/graph'
+import { gemm } from '../../src/ops/gemm'
+import { type Chooser, choosing, type Variant } from '../../src/ops/gemm_kernels'
+import { chooserOf, likely, shapeName, variants } from '../../src/ops/gemm_variants'
+import { assert, openTestDevice, rng, test } from '../harness'
+import { productForms, sizes, type Value, values } from './check'
+import { check, dense, type Plan, sides } from './gemm_plan'
+
+type Draw = (shape: number[]) => Value
+
+/** The plan's product by each of its variants; gives their names. A product is dispatched before `check` first waits. */
+async function byEach(device: Device, plan: Plan, value: Draw): Promise<Variant[]> {
+  let all: Variant[] = []
+  const list: Chooser = (job) => {
+    all = variants(job)
+    return undefined
+  }
+  await choosing(list, () => check(device, plan, value))
+  for (const variant of all)
+    await choosing(
+      () => variant,
+      () => check(device, { ...plan, name: `${plan.name}, ${variant}` }, value),
+    )
+  return all
+}
+
+test('every variant of a product, k in parts among them, against float64', async () => {
+  const device = await openTestDevice()
+  const value = values()
+  const seen = new Set<string>()
+  await productForms(device, async (form) => {
+    for (const [ta, tb] of sides)
+      for (const [m, n, k, more] of [
+        [12, 8, 200, { alpha: -0.5, bias: true, accumulate: true }],
+        [9, 7, 131, { bias: true }],
+        [8, 36, 268, {}],
+      ] as const) {
+        const p = dense(m, n, k, ta, tb, more)
+        const tried = await byEach(device, { ...p, name: `${p.name}, ${form}` }, value)
+        for (const name of tried) seen.add(name)
+        assert.ok(
+          tried.some((name) => name.startsWith('split-2×')),
+          `${tried}`,
+        )
+      }
+  })
+  for (const name of ['plain', 'direct-8x4', 'direct-8x8', 'tiled', 'blocks-8', 'blocks-16', 'split-2×plain', 'split-2×blocks-16'])
+    assert.ok(seen.has(name), `${name} is not among ${[...seen]}`)
+})
+
+test('k in parts: batches of either level, strides, offsets, gaps that stay as they are; random sizes', async () => {
+  const device = await openTestDevice()
+  const value = values()
+  const size = sizes()
+  const random = rng()
+  await productForms(device, async (form) => {
+    for (let i = 0; i < 6; i++) {
+      const [m, n, k] = [size(20), size(20), 128 + size(150)].map((v) => (i % 2 ? Math.ceil(v / 4) * 4 : v))
+      const [ta, tb] = sides[random.int(0, 3)]
+      const count = random.int(1, 3)
+      const level = i % 3 ? 'batch0' : 'batch1'
+      const some = () => 4 * random.int(0, 2)
+      const wide = (rows: number, columns: number, transposed: boolean) => {
+        const rowStride = (transposed ? rows : columns) + some()
+        const stride = rowStride * (transposed ? columns : rows) + some()
+        return { offset: some(), rowStride, transposed, [level === 'batch0' ? 'stride0' : 'stride1']: stride }
+      }
+      const flags = { alpha: random.next() + 0.5, bias: random.next() < 0.5, accumulate: random.next() < 0.5 }
+      const p: Plan = { name: '', m, n, k, [level]: count, a: wide(m, k, ta), b: wide(k, n, tb), c: wide(m, n, false), ...flags }
+      const tried = await byEach(device, { ...p, name: `${JSON.stringify(p)}, ${form}` }, value)
+      assert.ok(
+        tried.some((name) => name.startsWith('split-')),
+        `${tried}`,
+      )
+    }
+  })
+})
+
+test('k in parts gives the same bits twice, in another order of sums', async () => {
+  const device = await openTestDevice()
+  const random = rng()
+  const [a, b] = [random.normal(12 * 1024), random.normal(1024 * 20)].map((data) => Tensor.from(device, data))
+  const product = async (variant: Variant) => {
+    const c = Tensor.from(device, new Float32Array(240))
+    const matrices = { a: { tensor: a, rowStride: 1024 }, b: { tensor: b, rowStride: 20 }, c: { tensor: c, rowStride: 20 } }
+    choosing(
+      () => variant,
+      () => gemm({ op: 'twice', ...matrices, m: 12, n: 20, k: 1024 }),
+    )
+    return [...(await c.data())]
+  }
+  assert.equal(await product('split-8×tiled'), await product('split-8×tiled'))
+  assert.not.equal(await product('split-8×tiled'), await product('tiled'), 'the sums are in another order')
+})
+
+test('a shape takes the choice of the same shape, else of the nearest of its kind, else the usual', async () => {
+  const choices = { 'A·Bᵀ 1024×768×768 +bias': 'one', 'A·Bᵀ 256×768×768 +bias': 'two', 'Aᵀ·B 8×768×1024 of 12': 'three' }
+  assert.is(likely(choices, 'A·Bᵀ 1024×768×768 +bias', 0), 'one')
+  assert.is(likely(choices, 'A·Bᵀ 900×768×768 +bias', 2), 'one')
+  assert.is(likely(choices, 'A·Bᵀ 300×768×768 +bias', 2), 'two')
+  assert.is(likely(choices, 'A·Bᵀ 300×768×768 +bias', 0.1), undefined)
+  assert.is(likely(choices, 'A·Bᵀ 1024×768×768', 2), undefined, 'another epilogue')
+  assert.is(likely(choices, 'A·B 1024×768×768 +bias', 2), undefined, 'other sides')
+  assert.is(likely(choices, 'A·Bᵀ 1024×3072×3072 +bias', 2), undefined, 'four times as many either way')
+  assert.is(likely(choices, 'Aᵀ·B 8×768×1024 of 24', 1), 'three')
+  assert.is(likely(choices, 'nonsense', 2), undefined)
+  assert.is(likely({ nonsense: 'x' }, 'A·B 1×1×1', 2), undefined)
+})
+
+test('a choice that this device cannot follow gives way to the usual kernel', async () => {
+  const device = await openTestDevice()
+  const taken: (string | undefined)[] = []
+  const chosen = (variant: string) => {
+    const ask: Chooser = (job) => {
+      taken.push(chooserOf({ [shapeName(job)]: variant })(job))
+      return undefined
+    }
+    return choosing(ask, () => check(device, dense(8, 12, 256, true, false), values()))
+  }
+  const kind = device.software ? 'plain' : 'tiled'
+  for (const variant of [kind, `split-2×${kind}`, `split-3×${kind}`, 'nothing', 'split-2×nothing', '']) await chosen(variant)
+  assert.equal(taken, [kind, `split-2×${kind}`, undefined, undefined, undefined, undefined])
+})
