@@ -1,10 +1,8 @@
+import shader from '../../shaders/attention.wgsl'
 import { type Device, f32 } from '../gpu'
 import { Tensor, tape } from '../graph'
 import type { AttentionSizes, AttentionTerms } from './attention_matrix'
 import { dropoutBits } from './dropout'
-
-// A device takes these kernels or softmax's: a page loads what its device takes.
-const shader = () => import('../../shaders/attention.wgsl').then((module) => module.default)
 
 /**
  * Whether attention of these sizes never has its matrix in memory. GPUs: wherever a head's rows are whole vec4s, up to 128 numbers.
