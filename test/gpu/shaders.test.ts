@@ -1,6 +1,6 @@
+import { shaders } from 'condlora:build'
 import { preprocess } from '../../src/gpu'
 import { assert, openTestDevice, test } from '../harness'
-import { shaders } from './shaders'
 
 /** What WGSL enables, by the feature that a device must have for it. */
 const features: Record<string, string> = { f16: 'shader-f16', subgroups: 'subgroups' }

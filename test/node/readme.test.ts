@@ -40,7 +40,11 @@ async function run(code: string, prepare: (folder: string) => unknown, env: Node
   const folder = mkdtempSync(join(tmpdir(), 'condlora-readme-'))
   try {
     await prepare(folder)
-    const alias = Object.fromEntries(Object.entries(paths).map(([name, [file]]) => [name, join(TEST_ROOT, file)]))
+    // What build.mjs makes for the library: here nobody looks at it.
+    const about = join(folder, 'about.mjs')
+    writeFileSync(about, "export const shaders = {}, kernels = '', version = '', webgpuVersion = ''")
+    const files = Object.entries(paths).map(([name, [file]]) => [name, join(TEST_ROOT, file)])
+    const alias = Object.fromEntries([...files, ['condlora:build', about]])
     const outfile = join(TEST_ROOT, 'dist/test/readme', `${blocks.findIndex((b) => b.slice(0, 60) === code.slice(0, 60))}.mjs`)
     await build({
       stdin: { contents: code.replaceAll('openDevice()', 'openDevice({ software: true })'), loader: 'ts', resolveDir: TEST_ROOT },

@@ -1,6 +1,6 @@
+import { shaders } from 'condlora:build'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { shaders } from '../gpu/shaders'
 import { assert, test } from '../harness'
 
 declare const TEST_ROOT: string
