@@ -6,11 +6,17 @@ export async function write(folder: FileSystemDirectoryHandle, name: string, byt
   const file = await folder.getFileHandle(temporary, { create: true })
   try {
     await fill(file, bytes instanceof Uint8Array ? [bytes] : bytes)
-    await rename(folder, file, name)
+    await alone(name, () => rename(folder, file, name))
   } catch (thrown) {
     await discard(folder, temporary)
     throw thrown
   }
+}
+
+/** Tabs and workers that write one file at the same moment take turns: the browser refuses to rename onto what is being renamed. */
+function alone(name: string, body: () => Promise<void>): Promise<void> {
+  const { locks } = navigator
+  return locks ? locks.request(`condlora: rename to ${name}`, body) : body()
 }
 
 /** A stream that was aborted holds its file for a moment longer. */

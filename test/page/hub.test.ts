@@ -64,7 +64,7 @@ const first = (times: number, fault: ReturnType<Fault>): Fault => {
 }
 const third = weights.length * 0.3
 const is = ({ sum, length, error, notices }: Outcome, wanted: { sum: number; length: number }) =>
-  assert.equal({ sum, length, error, notices }, { ...wanted, error: undefined, notices: [] })
+  assert.equal({ sum, length, error, notices }, { ...wanted, error: undefined, notices: [] }, `${error} ${notices}, ${length} bytes`)
 
 test('kept after the first read: many reads fetch once, progress is told, and it works offline, also after a reload', () =>
   withHubPage(async ({ server, page, read, downloads }) => {

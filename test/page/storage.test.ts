@@ -72,6 +72,24 @@ test('a folder: made by the first write, lists, reads ranges, writes streams, le
     assert.equal(seen.folders, ['runs'])
   }))
 
+test('many at once write one file: all succeed, the file is what one of them wrote, nothing else is left', () =>
+  withPage('io', async (page) => {
+    const seen = await page.evaluate(async () => {
+      const files = io.openFolder('runs/crowd')
+      const write = (i: number) =>
+        files.write('refs/main', new Uint8Array(5000).fill(i)).then(
+          () => 'written',
+          (e) => e.message as string,
+        )
+      const outcomes = new Set<string>()
+      for (let round = 0; round < 20; round++)
+        for (const found of await Promise.all(Array.from({ length: 8 }, (_, i) => write(i)))) outcomes.add(found)
+      const bytes = await files.read('refs/main')
+      return { outcomes: [...outcomes], list: await files.list(), alike: bytes.length === 5000 && new Set(bytes).size === 1 }
+    })
+    assert.equal(seen, { outcomes: ['written'], list: ['refs/main'], alike: true })
+  }))
+
 test('where the browser cannot rename, and in a worker: the same', () =>
   withPage('io', async (page) => {
     const check = async () => {
