@@ -1,8 +1,8 @@
 import { GpuError } from './errors'
 import { type Constants, preprocess } from './wgsl'
 
-/** A kernel's text, or what loads it: kernels that few devices take are pieces of their own in a page. */
-export type Shader = string | (() => Promise<string>)
+/** A kernel's text, or the import of its file: kernels that few devices take are pieces of their own in a page. */
+export type Shader = string | (() => Promise<{ default: string }>)
 
 /** A kernel: `writes[i]` tells whether binding i + 1 is written. Binding 0 is the uniform. */
 export interface Kernel {
@@ -50,8 +50,8 @@ export class Kernels {
       return { pipeline, text: { source, writes } }
     }
     if (typeof shader === 'string') return { label, shader, entry, constants, ...compile(shader) }
-    const pipeline = shader().then((source) => {
-      const made = compile(source)
+    const pipeline = shader().then((file) => {
+      const made = compile(file.default)
       kernel.text = made.text
       return made.pipeline
     })

@@ -3,7 +3,7 @@ import { rowRanges, Tensor, tape } from '../graph'
 import { philox4x32 } from './philox'
 
 // Only a training that drops takes it: other pages never load it.
-const shader = () => import('../../shaders/dropout.wgsl').then((module) => module.default)
+const shader = () => import('../../shaders/dropout.wgsl')
 
 /** Where a dropout's random numbers come from. */
 export interface DropoutRng {

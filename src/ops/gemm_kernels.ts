@@ -4,10 +4,9 @@ import { type Binding, type Device, f32, type Word } from '../gpu'
 import { extent, type Matrix, type Operand, operands, type Part } from './gemm_operands'
 
 // Kernels that only software adapters take: most pages never load them.
-const direct = () => import('../../shaders/matmul_direct.wgsl').then(text)
-const lanesShader = () => import('../../shaders/matmul_lanes.wgsl').then(text)
-const plain = () => import('../../shaders/matmul_plain.wgsl').then(text)
-const text = (module: { default: string }) => module.default
+const direct = () => import('../../shaders/matmul_direct.wgsl')
+const lanesShader = () => import('../../shaders/matmul_lanes.wgsl')
+const plain = () => import('../../shaders/matmul_plain.wgsl')
 
 /** A product that fits its bindings: where each operand begins in its binding, and what all kernels take. */
 export interface Job extends Part {

@@ -3,7 +3,7 @@ import { rowRanges, Tensor, tape } from '../graph'
 import { reduceAll } from './sum'
 
 // Only regressions take it: other pages never load it.
-const shader = () => import('../../shaders/mse.wgsl').then((module) => module.default)
+const shader = () => import('../../shaders/mse.wgsl')
 
 /**
  * Mean squared error over all elements: prediction and target of one size (shapes may differ: [n, 1] and [n]), result

@@ -3,7 +3,7 @@ import { rowRanges, Tensor, tape } from '../graph'
 import { rowCells, rowGroups } from './row_groups'
 
 // Attention takes it only where it makes its matrix: most pages never load it.
-const shader = () => import('../../shaders/softmax.wgsl').then((module) => module.default)
+const shader = () => import('../../shaders/softmax.wgsl')
 
 export interface SoftmaxOptions {
   /** i32 [masks, n], 1 = keep. */

@@ -24,7 +24,7 @@ export async function withBroken<T>(device: Device, mutation: Mutation, body: ()
     const forms = loaders.get(shader) ?? new Map<string, Shader>()
     loaders.set(shader, forms)
     const form = JSON.stringify(constants)
-    const loader = forms.get(form) ?? (() => shader().then((source) => broken(source, constants)))
+    const loader = forms.get(form) ?? (() => shader().then((file) => ({ default: broken(file.default, constants) })))
     forms.set(form, loader)
     return own.call(kernels, op, loader, entry, constants)
   }

@@ -111,7 +111,7 @@ function training(device: Device): void {
 /** The file of each dispatch's kernel. */
 async function filesOf(seen: Dispatch[]): Promise<string[]> {
   const files = new Map(Object.entries(shaders).map(([file, source]) => [source, file]))
-  return Promise.all(seen.map(async ({ shader }) => files.get(typeof shader === 'string' ? shader : await shader()) ?? 'unknown'))
+  return Promise.all(seen.map(async ({ shader }) => files.get(typeof shader === 'string' ? shader : (await shader()).default) ?? 'unknown'))
 }
 
 /** Column sums are in parts of any number of rows, and attention's rows of any width. */
