@@ -1,7 +1,7 @@
 /**
  * The preprocessor of our .wgsl files. A file is complete, readable WGSL plus three directives:
  *
- * - `const NAME = value;` (a line of its own): a default that `constants` may replace;
+ * - `const NAME = value;` or `alias NAME = type;` (a line of its own): a default that `constants` may replace;
  * - `#if NAME`, `#if !NAME`, `#if NAME == v`, `#if NAME > v`, `#else`, `#endif`: over those constants;
  * - `#unroll` before `for (var i = 0u; i < N; i++) {`: the body is written N times, with i a constant.
  */
@@ -24,7 +24,8 @@ export function preprocess(source: string, constants: Constants = {}): string {
     return `${keyword} ${name} = ${value};${rest}`
   })
   if (unknown.size) throw new Error(`wgsl: no constant ${[...unknown].join(', ')} in this shader`)
-  return unroll(choose(lines, values), values).join('\n')
+  const text = unroll(choose(lines, values), values).join('\n')
+  return [...values.values()].some((value) => /f16|4h\b/.test(value)) ? `enable f16; ${text}` : text
 }
 
 function literal(value: number | boolean | string): string {

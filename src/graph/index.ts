@@ -1,4 +1,4 @@
 export { accumulate, elementwise } from './accumulate'
 export { cellsOf, type Range, rowRanges } from './ranges'
 export { backward, backwardAll, checkpoint, noGrad, tape } from './tape'
-export { type DType, type Node, Tensor } from './tensor'
+export { bytesOf, type DType, type Node, Tensor } from './tensor'

@@ -1,8 +1,13 @@
 import { type Binding, type Device, GpuError, type Storage } from '../gpu'
+import { fromHalf, toHalf } from '../io/half'
 import { elementwise } from './accumulate'
 import { backward, tape } from './tape'
 
-export type DType = 'f32' | 'u32' | 'i32'
+/** f16: half floats, for frozen weights and activations on devices with `shader-f16`; gradients are f32. */
+export type DType = 'f32' | 'f16' | 'u32' | 'i32'
+
+/** Bytes of `count` numbers, a whole number of words. */
+export const bytesOf = (count: number, dtype: DType) => (dtype === 'f16' ? 4 * Math.ceil(count / 2) : 4 * count)
 
 /** What an op leaves on the tape: its inputs, and the rule that turns the gradient of its output into theirs. */
 export interface Node {
@@ -16,7 +21,7 @@ export interface Node {
 }
 
 /**
- * A dense row-major array on the GPU: a shape, a dtype (4 bytes each) and a place in a storage.
+ * A dense row-major array on the GPU: a shape, a dtype and a place in a storage.
  * Nobody has to free one: memory comes back when the tensor is garbage; `dispose()` and `using` do it at once.
  */
 export class Tensor {
@@ -25,6 +30,8 @@ export class Tensor {
   node: Node | null = null
   requiresGrad = false
   readonly size: number
+  /** Bytes of one element. */
+  readonly width: 2 | 4
 
   constructor(
     readonly device: Device,
@@ -34,21 +41,22 @@ export class Tensor {
     /** First element's place in the storage, in elements. */
     readonly offset = 0,
   ) {
-    this.size = shape.reduce((n, d) => n * d, 1)
+    this.size = sizeOf(shape)
+    this.width = dtype === 'f16' ? 2 : 4
   }
 
   /** New tensor with uninitialised memory, e.g. for the output of `op`. */
   static empty(device: Device, shape: readonly number[], op: string, dtype: DType = 'f32'): Tensor {
     checkShape(shape, op)
-    return new Tensor(device, device.allocate(shape.reduce((n, d) => n * d, 1) * 4, op), shape, dtype)
+    return new Tensor(device, device.allocate(bytesOf(sizeOf(shape), dtype), op), shape, dtype)
   }
 
   /** Uploads `data` (length = product of `shape`). Inside a recording the tensor is pinned, so that replays keep it. */
   static from(device: Device, data: ArrayLike<number>, shape: readonly number[] = [data.length], dtype: DType = 'f32'): Tensor {
     checkShape(shape, 'tensor')
-    const size = shape.reduce((n, d) => n * d, 1)
+    const size = sizeOf(shape)
     if (size !== data.length) throw new TypeError(`tensor: shape [${shape}] holds ${size} elements, got ${data.length}`)
-    const tensor = new Tensor(device, device.allocatePinned(size * 4, 'tensor'), shape, dtype)
+    const tensor = new Tensor(device, device.allocatePinned(bytesOf(size, dtype), 'tensor'), shape, dtype)
     tensor.write(data)
     return tensor
   }
@@ -62,14 +70,15 @@ export class Tensor {
   /** Overwrites the contents, in order with all other work. */
   write(data: ArrayLike<number>): void {
     if (data.length !== this.size) throw new TypeError(`write: tensor [${this.shape}] holds ${this.size} elements, got ${data.length}`)
-    this.device.write(this.storage, this.offset * 4, toTyped(data, this.dtype))
+    this.device.write(this.storage, this.offset * this.width, toTyped(data, this.dtype))
   }
 
   /** The contents, read back when all work before has run. */
   async data(): Promise<Float32Array<ArrayBuffer>> {
     const bytes = await this.bytes()
-    return this.dtype === 'f32'
-      ? new Float32Array(bytes)
+    if (this.dtype === 'f32') return new Float32Array(bytes)
+    return this.dtype === 'f16'
+      ? fromHalf(new Uint16Array(bytes))
       : Float32Array.from(this.dtype === 'i32' ? new Int32Array(bytes) : new Uint32Array(bytes))
   }
 
@@ -95,7 +104,7 @@ export class Tensor {
    */
   view(shape: readonly number[], offset = 0): Tensor {
     checkShape(shape, 'view')
-    const size = shape.reduce((n, d) => n * d, 1)
+    const size = sizeOf(shape)
     if (!(offset >= 0 && offset + size <= this.size)) throw new TypeError(`view: [${shape}] at ${offset} does not fit into [${this.shape}]`)
     const view = new Tensor(this.device, this.storage, shape, this.dtype, this.offset + offset)
     return tape('view', [this], view, (dy) => [size === this.size ? dy.view(this.shape) : padded(dy, this.shape, offset)])
@@ -103,17 +112,17 @@ export class Tensor {
 
   /** `count` elements from `start` as a binding. The start must lie at the device's storage alignment. */
   bind(start = 0, count = this.size): Binding {
-    const offset = (this.offset + start) * 4
+    const offset = (this.offset + start) * this.width
     if (offset % this.device.limits.minStorageBufferOffsetAlignment)
       throw new GpuError(`the tensor [${this.shape}] made by ${this.storage.madeBy} cannot be bound at byte ${offset}: not aligned`)
-    return { storage: this.storage, offset, size: count * 4 }
+    return { storage: this.storage, offset, size: bytesOf(count, this.dtype) }
   }
 
   /** Like `bind`, from the aligned place before `start`: the kernel skips `skip` elements. */
   bindLoose(start: number, count: number): { binding: Binding; skip: number } {
     const first = this.offset + start
-    const skip = first % (this.device.limits.minStorageBufferOffsetAlignment / 4)
-    return { binding: { storage: this.storage, offset: (first - skip) * 4, size: (count + skip) * 4 }, skip }
+    const skip = first % (this.device.limits.minStorageBufferOffsetAlignment / this.width)
+    return { binding: { storage: this.storage, offset: (first - skip) * this.width, size: bytesOf(count + skip, this.dtype) }, skip }
   }
 
   /** Gives the memory back now. Never needed. */
@@ -127,7 +136,8 @@ export class Tensor {
   }
 
   private async bytes(): Promise<ArrayBuffer> {
-    return this.device.read(this.storage, this.offset * 4, Math.max(4, this.size * 4)).then((b) => b.slice(0, this.size * 4))
+    const bytes = Math.max(4, bytesOf(this.size, this.dtype))
+    return this.device.read(this.storage, this.offset * this.width, bytes).then((b) => b.slice(0, this.size * this.width))
   }
 }
 
@@ -138,10 +148,18 @@ function padded(part: Tensor, shape: readonly number[], offset: number): Tensor 
   return out
 }
 
-function toTyped(data: ArrayLike<number>, dtype: DType): Float32Array<ArrayBuffer> | Int32Array<ArrayBuffer> | Uint32Array<ArrayBuffer> {
-  if (dtype === 'f32') return data instanceof Float32Array ? (data as Float32Array<ArrayBuffer>) : Float32Array.from(data)
-  return dtype === 'i32' ? Int32Array.from(data) : Uint32Array.from(data)
+function toTyped(data: ArrayLike<number>, dtype: DType): ArrayBufferView<ArrayBuffer> {
+  const floats = () => (data instanceof Float32Array ? (data as Float32Array<ArrayBuffer>) : Float32Array.from(data))
+  if (dtype === 'f32') return floats()
+  if (dtype === 'i32') return Int32Array.from(data)
+  if (dtype === 'u32') return Uint32Array.from(data)
+  // A write is of whole words.
+  const halves = new Uint16Array(2 * Math.ceil(data.length / 2))
+  halves.set(toHalf(floats()))
+  return halves
 }
+
+const sizeOf = (shape: readonly number[]) => shape.reduce((n, d) => n * d, 1)
 
 function checkShape(shape: readonly number[], op: string): void {
   if (!shape.every((d) => Number.isSafeInteger(d) && d >= 0)) throw new TypeError(`${op}: a shape is made of whole numbers, got [${shape}]`)

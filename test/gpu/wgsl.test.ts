@@ -17,7 +17,7 @@ test('constants: defaults stay, given ones replace them, of any kind; the rest o
   const source = 'const TILE = 32u; // why\nconst BIAS = false;\nalias T = f32;\nlet x = TILE;'
   assert.is(preprocess(source), source)
   assert.equal(lines(source, { TILE: 8, BIAS: true, T: 'f16' }), [
-    'const TILE = 8u; // why',
+    'enable f16; const TILE = 8u; // why',
     'const BIAS = true;',
     'alias T = f16;',
     'let x = TILE;',
