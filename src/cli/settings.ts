@@ -136,8 +136,10 @@ export function merged(below: Settings, above: Settings): Settings {
   return { ...Object.fromEntries(Object.entries(below).filter(([key]) => !gone.includes(key as keyof Settings))), ...above }
 }
 
-/** Refuses settings that want others, wherever those come from. */
-export function checkNeeds(s: Settings): void {
+/** Refuses settings that want others, wherever those come from; of the flags alone what a file of a run says by default. */
+export function checkNeeds(s: Settings, flags: Settings): void {
+  if (flags.xScaling !== undefined && (s.useX ?? 'none') === 'none')
+    throw new UsageError('--x-scaling: says nothing without --use-x type1 or type2')
   if (s.split === 'paper' && s.streaming) throw new UsageError('--split paper: wants all rows at hand: leave --streaming out')
   if (s.streaming && s.maxSteps === undefined) throw new UsageError('--streaming: wants --max-steps, as nobody has counted the rows')
   if (s.streaming && s.groupByLength) throw new UsageError('--group-by-length: wants all rows at hand: leave --streaming out')

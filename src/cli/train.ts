@@ -58,7 +58,7 @@ async function resolveSettings(options: TrainOptions): Promise<Settings> {
   if (resume !== undefined) settings.output = resume
   for (const key of ['model', 'output'] as const)
     if (settings[key] === undefined) throw new UsageError(`--${key}: is missing; see condlora train --help`)
-  checkNeeds(settings)
+  checkNeeds(settings, flags)
   return settings
 }
 

@@ -21,6 +21,7 @@ const wrong: [args: string[], code: number, message: RegExp][] = [
     2,
     /--rank: is no option of the method vera, which has --projection-rank, /,
   ],
+  [[...trainArgs, ...output, '--x-scaling', '0.3'], 2, /--x-scaling: says nothing without --use-x type1 or type2/],
   [[...trainArgs, ...output, '--n-frequency', '4'], 2, /--n-frequency: is no option of the method condlora/],
   [
     [...trainArgs, ...output, '--method', 'lora', '--conversion', 'code'],

@@ -1,20 +1,18 @@
 import { batch } from '@preact/signals'
-import type { BaseModel, CallName, Calls, DataSource, Event, Outcome } from '../protocol'
-import { type CallError, Client } from './client'
+import type { BaseModel, DataSource, Event, Outcome } from '../protocol'
+import { predict } from './ask'
+import { client, connect, say, tried } from './calls'
+import type { CallError } from './client'
 import { examples, guessColumns, methodName, rateFor } from './defaults'
-import { chance, percent } from './format'
+import { percent } from './format'
 import { wasLeft } from './left'
 import * as state from './state'
-import { troubleOf } from './trouble'
 
-let client: Client
 let rateChosen = false
 
 /** Starts the worker and fills the page: device, unfinished run, base model, data. */
 export async function begin(make: () => Worker): Promise<void> {
-  client = new Client(make, hear, (why) => {
-    state.died.value = why
-  })
+  connect(make, hear)
   await open()
 }
 
@@ -45,26 +43,6 @@ export async function open(): Promise<void> {
   }
   await lookUnfinished(wasLeft())
   await Promise.all([chooseModel(state.base.value), chooseData(state.source.value), lookStored()])
-}
-
-/** One call whose failure is shown at `place`. */
-async function tried<N extends CallName>(
-  place: state.Place,
-  call: N,
-  args: Calls[N]['args'],
-  then: (result: Calls[N]['result']) => void,
-): Promise<boolean> {
-  state.clearTrouble(place)
-  try {
-    const result = await client.call(call, args)
-    batch(() => then(result))
-    return true
-  } catch (thrown) {
-    // That the worker is gone is said once, for the whole page.
-    if ((thrown as CallError).name !== 'WorkerGone')
-      state.troubles.value = { ...state.troubles.value, [place]: troubleOf(call, thrown as Error) }
-    return false
-  }
 }
 
 let latestModel = 0
@@ -195,65 +173,6 @@ export function stop(): Promise<boolean> {
   return tried('run', 'stop', {}, () => {})
 }
 
-/** While one call is under way the next one waits; of several, the latest alone. */
-function latest<A extends unknown[]>(work: (...args: A) => Promise<unknown>): (...args: A) => Promise<void> {
-  let next: A | null = null
-  let at = false
-  return async (...args) => {
-    next = args
-    if (at) return
-    at = true
-    while (next) {
-      const mine: A = next
-      next = null
-      await work(...mine)
-    }
-    at = false
-  }
-}
-
-const asked = () => {
-  const [text, pair] = [state.sentence.value, state.secondSentence.value]
-  return { text, textPair: state.settings.value.textPair ? pair : undefined }
-}
-
-/** What the model says of the visitor's sentence now. */
-export const predict = latest(async (aloud = false) => {
-  if (!state.canTry.value || !state.sentence.value.trim()) return
-  await tried('sentence', 'predict', asked(), (guess) => {
-    state.guess.value = guess
-    const best = guess.labels.reduce((a, b) => (b.score > a.score ? b : a))
-    if (aloud) say(`${best.label}, ${chance(best.score)}.`)
-  })
-})
-
-/** What each of the adapters that are compared says of it. */
-export const compare = latest(async (aloud = false) => {
-  if (!state.compared.value.length || !state.sentence.value.trim()) return
-  await tried('compare', 'compare', asked(), (answers) => {
-    state.answers.value = new Map(answers.map((answer) => [answer.name, answer]))
-    if (aloud && !state.canTry.value) say(`${answers.map(({ name, labels }) => `${name}: ${labels[0].label}`).join('; ')}.`)
-  })
-})
-
-export async function ask(aloud = false): Promise<void> {
-  await Promise.all([predict(aloud), compare(aloud)])
-}
-
-/** One more to compare: an adapter's files, or the one of this page as it is now. */
-export const addCompared = (files?: readonly File[]) =>
-  tried('compare', 'addCompared', { files }, (all) => {
-    state.compared.value = all
-    say(`${all.at(-1)?.name} is there to compare.`)
-    void compare()
-  })
-
-export const removeCompared = (name: string) =>
-  tried('compare', 'removeCompared', { name }, (all) => {
-    state.compared.value = all
-    say(`${name} is gone.`)
-  })
-
 export const download = () =>
   tried('adapter', 'download', {}, ({ name, zip }) => {
     const link = document.createElement('a')
@@ -293,10 +212,6 @@ export async function doctor(): Promise<{ ok: boolean; text: string } | null> {
     say(json.ok ? 'Every kernel computes right.' : 'A kernel computes wrong.')
   })
   return report
-}
-
-function say(text: string): void {
-  state.announcement.value = text
 }
 
 let askedAt = Number.NEGATIVE_INFINITY

@@ -1,4 +1,4 @@
-import { addCompared, removeCompared } from './actions'
+import { addCompared, removeCompared } from './ask'
 import { methodName } from './defaults'
 import { decimals } from './format'
 import { Card, Drop, focusNext, TroubleBox } from './parts'

@@ -1,5 +1,5 @@
 import { useRef } from 'preact/hooks'
-import { ask } from './actions'
+import { ask } from './ask'
 import { examples } from './defaults'
 import { count } from './format'
 import { Card, TroubleBox } from './parts'
