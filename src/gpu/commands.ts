@@ -1,5 +1,31 @@
-import type { Binding } from './device'
-import type { Kernel } from './pipelines'
+import type { Storage } from './memory'
+import type { Kernel, Shader } from './pipelines'
+import type { Constants } from './wgsl'
+
+/** A range of a storage, in bytes. */
+export interface Binding {
+  storage: Storage
+  offset: number
+  size: number
+  /** The real buffer, once it is known: at once for eager work, by the plan for recordings. */
+  buffer?: GPUBuffer
+}
+
+/** What an op hands to `device.run`. */
+export interface Dispatch {
+  op: string
+  shader: Shader
+  entry?: string
+  constants?: Constants
+  /** Bindings 1, 2, … in the shader's order. */
+  bind: Binding[]
+  words: Word[]
+  groups: number
+  /** Operations on floats. */
+  flops?: number
+  /** Bytes read and written, each counted once. Default: all that is bound. */
+  bytes?: number
+}
 
 /** One dispatch as an op asks for it. `words` follow {base, total} in the uniform. */
 export interface Command {

@@ -1,39 +1,13 @@
-import type { Command, Launch, Word } from './commands'
+import type { Command, Dispatch, Launch } from './commands'
 import { asError, DeviceLostError, GpuError } from './errors'
 import { prepare } from './launch'
 import { Memory, Storage } from './memory'
 import { Pacer, realGpu, softwareGpu } from './pacer'
-import { Kernels, type Shader } from './pipelines'
+import { Kernels } from './pipelines'
 import { keepAlive } from './platform.node'
 import type { Profiler } from './profiler'
 import { Arena, Recording } from './recording'
-import type { Constants } from './wgsl'
 import { WorkQueue } from './work_queue'
-
-/** A range of a storage, in bytes. */
-export interface Binding {
-  storage: Storage
-  offset: number
-  size: number
-  /** The real buffer, once it is known: at once for eager work, by the plan for recordings. */
-  buffer?: GPUBuffer
-}
-
-/** What an op hands to `device.run`. */
-export interface Dispatch {
-  op: string
-  shader: Shader
-  entry?: string
-  constants?: Constants
-  /** Bindings 1, 2, … in the shader's order. */
-  bind: Binding[]
-  words: Word[]
-  groups: number
-  /** Operations on floats. */
-  flops?: number
-  /** Bytes read and written, each counted once. Default: all that is bound. */
-  bytes?: number
-}
 
 /** The limits of WebGPU that kernels and memory are fitted to, by WebGPU's names; sizes in bytes. */
 export interface DeviceLimits {
