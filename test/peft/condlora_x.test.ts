@@ -73,7 +73,7 @@ test('a layer with dropout: W0, adapter and first token all see the same dropped
   const still = await random(device, { peftType: 'CONDLORA', r: 3, useX: 'type2' })
   for (const [name, tensor] of model.parameters.byName) still.parameters.get(name).write(await tensor.data())
   const wanted = await layer.forward(Tensor.from(device, dropped, x.shape), still.pass(still.prepare())).data()
-  assert.close(y, wanted, 1e-6)
+  assert.close(y, wanted, 1e-5)
 })
 
 test('type2 cannot be merged or written as LoRA, and says why and what to do; the adapter goes on as before', async () => {

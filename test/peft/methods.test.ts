@@ -117,7 +117,7 @@ test('CondLoRA, LoRA-XS and PiSSA written as plain LoRA: PEFT names and shapes, 
       assert.equal([r, init_lora_weights], [2 * (config as { r: number }).r, true])
     }
     const again = await PeftModel.fromPretrained(model.base, files)
-    assert.close(await logits(again), await logits(model), 1e-6)
+    assert.close(await logits(again), await logits(model), 1e-5)
   }
 })
 
