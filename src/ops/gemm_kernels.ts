@@ -6,6 +6,7 @@ import { extent, type Matrix, type Operand, operands, type Part } from './gemm_o
 // Kernels that only software adapters take: most pages never load them.
 const direct = () => import('../../shaders/matmul_direct.wgsl')
 const lanesShader = () => import('../../shaders/matmul_lanes.wgsl')
+const thin = () => import('../../shaders/matmul_thin.wgsl')
 const plain = () => import('../../shaders/matmul_plain.wgsl')
 
 /** A product that fits its bindings: where each operand begins in its binding, and what all kernels take. */
@@ -46,12 +47,15 @@ export function launch(g: Part): void {
 
 /**
  * On GPUs `matmul_blocks.wgsl` where C has tiles enough and what is read is in whole vec4s, else `matmul.wgsl`; on software adapters
- * `matmul_plain.wgsl` for what is no multiple of 4, `matmul_lanes.wgsl` where the threads of a subgroup can share their loads, else
- * `matmul_direct.wgsl`.
+ * `matmul_plain.wgsl` for what is no multiple of 4, where the threads of a subgroup can share their loads `matmul_thin.wgsl` (few k) or
+ * `matmul_lanes.wgsl`, else `matmul_direct.wgsl`.
  */
 export function usual(job: Job): Variant {
   const form = vectorForm(job)
-  if (job.c.tensor.device.software) return form === null ? 'plain' : (usualLanes(job, form) ?? directName(form))
+  if (job.c.tensor.device.software) {
+    if (form === null) return 'plain'
+    return isThin(job, form) ? 'thin' : (usualLanes(job, form) ?? directName(form))
+  }
   const side = form === null ? 0 : sideOf(job)
   return side ? `blocks-${side}` : 'tiled'
 }
@@ -209,6 +213,33 @@ function runLanes(device: Device, job: Job, rows: number, turned: boolean): void
   })
 }
 
+/** Rows of a tile of `matmul_thin.wgsl`. */
+const thinRows = 64
+
+/** So few k that a product is its stores. */
+export function isThin(job: Job, form: number): boolean {
+  return form < 2 && [4, 8, 16].includes(job.k) && !job.bias && lanesOf(job.c.tensor.device) > 0 && isWide(job)
+}
+
+/** One tile of 4 · lanes columns a subgroup, 16 threads a group. */
+function runThin(device: Device, job: Job): void {
+  const LANES = lanesOf(device)
+  const { op, m, n, k, epilogue, flops, bytes } = job
+  const tiles = Math.ceil(m / thinRows) * Math.ceil(n / (4 * LANES)) * job.batches
+  const words = [...vectorWords(job, tiles, 4).slice(0, -3), epilogue, tiles]
+  const constants = { FORM: vectorForm(job) as number, QUADS: k / 4, LANES }
+  device.run({
+    op,
+    shader: thin,
+    constants,
+    bind: inVectors(job.bind).slice(0, 3),
+    words,
+    groups: Math.ceil((tiles * LANES) / 16),
+    flops,
+    bytes,
+  })
+}
+
 /** Strides in vec4s; those of C and the bias in `cell` numbers; last the count of tiles, or of what the kernel asks for. */
 function vectorWords({ a, b, c, m, n, k, skip, batch1, alpha, epilogue }: Job, last: number, cell: number): Word[] {
   const quarters = (x: Matrix) => [x.rowStride, x.stride0 ?? 0, x.stride1 ?? 0].map((v) => v / 4)
@@ -227,6 +258,7 @@ export const kernels: Record<string, (device: Device, job: Job, size: number, tu
   tiled: runTiled,
   blocks: runBlocks,
   plain: runPlain,
+  thin: runThin,
   direct: runDirect,
   lanes: runLanes,
 }

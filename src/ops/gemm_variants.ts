@@ -1,5 +1,5 @@
 // Loaded only where kernels are tuned, or were.
-import { type Chooser, directName, isWide, type Job, lanesOf, largeRows, usual, type Variant, vectorForm } from './gemm_kernels'
+import { type Chooser, directName, isThin, isWide, type Job, lanesOf, largeRows, usual, type Variant, vectorForm } from './gemm_kernels'
 import { canSplit, partsOf } from './gemm_split'
 
 /** Variants by the name of a product's shape: what a tuner found, what a checkpoint holds. */
@@ -30,7 +30,7 @@ function onProcessors(job: Job): Variant[] {
   const lanes = lanesOf(job.c.tensor.device)
   const upright = lanes && (form === 0 ? isWide(job) : true) ? ['lanes-8', ...(isWide(job) ? [`lanes-${largeRows(lanes)}`] : [])] : []
   const turned = lanes && form > 0 && !job.bias ? ['lanes-8-turned'] : []
-  return ['plain', directName(form), ...upright, ...turned]
+  return ['plain', directName(form), ...upright, ...turned, ...(isThin(job, form) ? ['thin'] : [])]
 }
 
 /** Few tiles with a long k: parts keep more of the device busy, as long as each is long enough. */

@@ -144,6 +144,11 @@ const products: Mutation[] = [
   m('matmul_lanes', 'row * p.cRow + n0 / 4u', 'row * p.cRow + n0'),
   m('matmul_lanes', 'col * p.cCol', 'col'),
   m('matmul_lanes', 'if (mine >= p.tiles)', 'if (thread >= LANES)'),
+  m('matmul_thin', 'p.alpha * mat4x4f(b[at], b[at + p.bRow]', 'p.alpha * mat4x4f(b[at], b[at]'),
+  m('matmul_thin', 'transpose(mat4x4f(b[at], b[at + p.bRow]', 'transpose(mat4x4f(b[at], b[at]'),
+  m('matmul_thin', 'min(row + lane, p.m - 1u)', 'row'),
+  m('matmul_thin', 'sum += c[at]', 'sum -= c[at]'),
+  m('matmul_thin', 'mine < p.tiles', 'thread < LANES'),
 ]
 
 const attention: Mutation[] = [

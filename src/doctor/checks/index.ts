@@ -1,7 +1,7 @@
 import type { Check } from '../check'
 import { attention } from './attention'
 import { activation, broadcast, dropout, elementwise, firstToken, mse } from './pointwise'
-import { matmul, matmulBlocks, matmulDirect, matmulLanes, matmulPlain, matmulSum } from './products'
+import { matmul, matmulBlocks, matmulDirect, matmulLanes, matmulPlain, matmulSum, matmulThin } from './products'
 import { crossEntropy, layernorm, rowNorm, softmax } from './rows'
 import { adamw, embedding, reduce } from './sums'
 
@@ -21,6 +21,7 @@ export const checks: Record<string, Check[]> = {
   matmul_blocks: [matmulBlocks],
   matmul_direct: [matmulDirect],
   matmul_lanes: [matmulLanes],
+  matmul_thin: [matmulThin],
   matmul_plain: [matmulPlain],
   matmul_sum: [matmulSum],
   mse: [mse],

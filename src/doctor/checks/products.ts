@@ -184,3 +184,18 @@ export const matmulLanes: Check = {
     return shapes.map((s) => vectors(s, random, rows, 4 * lanes, 16 / lanes))
   },
 }
+
+export const matmulThin: Check = {
+  forms: [4, 8].flatMap((LANES) =>
+    [0, 1].flatMap((FORM) => [1, 2, 4].map((QUADS): Form => ({ constants: { FORM, QUADS, LANES }, on: 'processors', subgroups: LANES }))),
+  ),
+  cases(constants, random) {
+    const [form, quads, lanes] = ['FORM', 'QUADS', 'LANES'].map((name) => numeric(constants, name, 0))
+    // Two tiles by two, the last of each not full.
+    return [0, 2].map((epilogue) => {
+      const shape = { m: 69, n: 4 * lanes + 4, k: 4 * quads, ...turned(form), unit: 4, cell: 4, epilogue }
+      const { words, ...others } = vectors(shape, random, 64, 4 * lanes, 16 / lanes)
+      return { ...others, slots: others.slots.slice(0, 3), words: [...words.slice(0, -3), epilogue, ...words.slice(-1)] }
+    })
+  },
+}
