@@ -6,23 +6,26 @@
 // FORM 3: relu(x) = max(x, 0); relu' = x > 0
 //
 // binding 0  uniform {base, total groups, count}
-// binding 1  out f32[count]   y, or dx (BACKWARD)
-// binding 2  x   f32[count]
+// binding 1  out f32 or as x [count]   y, or dx (BACKWARD): f32
+// binding 2  x   f32 or f16 [count]
 // binding 3  dy  f32[count]   (BACKWARD)
 //
 // A thread takes PER_THREAD neighbouring cells; group g of 64 threads takes 64·PER_THREAD of them.
 const FORM = 0u;
 const BACKWARD = false;
 alias Cell = f32; // or vec4f: count is in cells
+alias X = Cell; // or its half floats
 const GROUP = 64u;
 const PER_THREAD = 4u;
 
 struct Params { base: u32, total: u32, count: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read_write> out: array<Cell>;
-@group(0) @binding(2) var<storage, read> x: array<Cell>;
+@group(0) @binding(2) var<storage, read> x: array<X>;
 #if BACKWARD
+@group(0) @binding(1) var<storage, read_write> out: array<Cell>;
 @group(0) @binding(3) var<storage, read> dy: array<Cell>;
+#else
+@group(0) @binding(1) var<storage, read_write> out: array<X>;
 #endif
 
 // 1 + tanh(v) and 1 − tanh²(v) without cancellation: exp cannot overflow, and its error stays relative in both tails.
@@ -101,9 +104,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   let end = min(start + PER_THREAD, p.count);
   for (var i = start; i < end; i++) {
 #if BACKWARD
-    out[i] = dy[i] * slope(x[i]);
+    out[i] = dy[i] * slope(Cell(x[i]));
 #else
-    out[i] = forward(x[i]);
+    out[i] = X(forward(Cell(x[i])));
 #endif
   }
 }

@@ -4,8 +4,8 @@
 // elements 8k … 8k + 7, low halves first; an element is kept if its number ≥ threshold = round(p·65536).
 //
 // binding 0  uniform {base, total groups, count, threshold, stream, first element / 8, 1/(1 − p)}
-// binding 1  y      f32[count]
-// binding 2  x      f32[count]
+// binding 1  y      f32 or f16 [count]
+// binding 2  x      as y
 // binding 3  state  u32[4]: seed, seed', step, unused
 //
 // A thread owns PER_THREAD blocks of eight neighbours; group g of 64 threads: 512·PER_THREAD elements.
@@ -14,6 +14,7 @@ const PER_THREAD = 1u;
 const BITS = false; // only what is kept: a bit an element of rows of n, each row in words of its own
 const WIDE = false; // a cell is four neighbours; count stays in single numbers
 alias Cell = f32;
+alias X = Cell; // or its half floats
 
 #if BITS
 struct Params { base: u32, total: u32, count: u32, threshold: u32, stream: u32, n: u32, words: u32 }
@@ -21,11 +22,11 @@ struct Params { base: u32, total: u32, count: u32, threshold: u32, stream: u32, 
 struct Params { base: u32, total: u32, count: u32, threshold: u32, stream: u32, block0: u32, scale: f32 }
 #endif
 @group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read_write> y: array<Cell>;
+@group(0) @binding(1) var<storage, read_write> y: array<X>;
 #if BITS
 @group(0) @binding(2) var<storage, read> state: array<u32>;
 #else
-@group(0) @binding(2) var<storage, read> x: array<Cell>;
+@group(0) @binding(2) var<storage, read> x: array<X>;
 @group(0) @binding(3) var<storage, read> state: array<u32>;
 #endif
 
@@ -83,7 +84,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
       let i = block * 2u + j;
       if (i < p.count / 4u) {
         let numbers = (vec4u(random[2u * j], random[2u * j], random[2u * j + 1u], random[2u * j + 1u]) >> vec4u(0, 16, 0, 16)) & vec4u(0xffffu);
-        y[i] = select(vec4f(), x[i] * p.scale, numbers >= vec4u(p.threshold));
+        y[i] = X(select(vec4f(), vec4f(x[i]) * p.scale, numbers >= vec4u(p.threshold)));
       }
     }
 #else
@@ -91,7 +92,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
       let i = block * 8u + j;
       if (i < p.count) {
         let number = (random[j / 2u] >> (16u * (j % 2u))) & 0xffffu;
-        y[i] = select(0.0, x[i] * p.scale, number >= p.threshold);
+        y[i] = X(select(0.0, f32(x[i]) * p.scale, number >= p.threshold));
       }
     }
 #endif

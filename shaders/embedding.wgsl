@@ -5,7 +5,7 @@
 //                   and positions of this range; dtable starts as zeros
 //
 // binding 0  uniform {base, total groups, count, h, first row of the part, rows of the part, first position (FORM 0: of ids), positions (FORM 0: 1 = add)}
-// FORM 0: binding 1 y f32[count, h] (written), 2 table f32[rows, h], 3 ids i32[count]
+// FORM 0: binding 1 y [count, h] (written), 2 table [rows, h], each f32 or f16, 3 ids i32[count]
 // FORM 1: binding 1 dtable f32[rows, h] (written), 2 dy f32[positions, h], 3 runs i32[count, 3], 4 order i32
 //         run = {token, start, end} in order; token −1: padding
 //
@@ -13,12 +13,14 @@
 // FORM 1: a group of 64 threads owns a run and walks its h columns.
 const FORM = 0u;
 const GROUP = 64u;
+alias Y = f32; // or f16
+alias Table = f32; // or f16
 
 struct Params { base: u32, total: u32, count: u32, h: u32, row0: u32, rows: u32, position0: u32, positions: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 #if FORM == 0
-@group(0) @binding(1) var<storage, read_write> y: array<f32>;
-@group(0) @binding(2) var<storage, read> table: array<f32>;
+@group(0) @binding(1) var<storage, read_write> y: array<Y>;
+@group(0) @binding(2) var<storage, read> table: array<Table>;
 @group(0) @binding(3) var<storage, read> ids: array<i32>;
 #else
 @group(0) @binding(1) var<storage, read_write> dtable: array<f32>;
@@ -38,8 +40,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   let id = ids[p.position0 + position];
   let row = u32(id) - p.row0; // wraps to something large for ids below the part
   if (id < 0 || row >= p.rows) { return; }
-  let value = table[row * p.h + (i - position * p.h)];
-  if (p.positions == 0u) { y[i] = value; } else { y[i] += value; }
+  let value = f32(table[row * p.h + (i - position * p.h)]);
+  if (p.positions == 0u) { y[i] = Y(value); } else { y[i] = Y(f32(y[i]) + value); }
 #else
   let token = runs[3u * g];
   let row = u32(token) - p.row0;

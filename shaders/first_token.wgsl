@@ -2,16 +2,17 @@
 //
 // binding 0  uniform {base, total groups, count, hidden, length}
 // binding 1  out  f32: y [batch, hidden], or dx [batch, length, hidden] (BACKWARD)
-// binding 2  in   f32: x [batch, length, hidden], or dy [batch, hidden]
+// binding 2  in   f32 or f16: x [batch, length, hidden], or f32: dy [batch, hidden]
 //
 // A thread writes one element of out; group g writes [64g, 64g + 64).
 const BACKWARD = false;
 const GROUP = 64u;
+alias X = f32; // or f16
 
 struct Params { base: u32, total: u32, count: u32, hidden: u32, length: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read_write> out: array<f32>;
-@group(0) @binding(2) var<storage, read> in: array<f32>;
+@group(0) @binding(2) var<storage, read> in: array<X>;
 
 @compute @workgroup_size(GROUP)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) thread: u32) {
@@ -22,8 +23,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   let h = i - row * p.hidden;
 #if BACKWARD
   let batch = row / p.length;
-  out[i] = select(0.0, in[batch * p.hidden + h], row == batch * p.length);
+  out[i] = select(0.0, f32(in[batch * p.hidden + h]), row == batch * p.length);
 #else
-  out[i] = in[row * p.length * p.hidden + h];
+  out[i] = f32(in[row * p.length * p.hidden + h]);
 #endif
 }

@@ -7,12 +7,12 @@
 // With DROP, added goes through dropout first, whose bits dropout.wgsl has drawn.
 //
 // binding 0  uniform {base, total groups, rows, n, eps, first element of stats, of bits, words of a row, 1/(1 − p)}
-// binding 1  out    f32[rows, n]
+// binding 1  out    f32[rows, n]; in FORM 0 as x
 // binding 2  stats  f32[rows, 2]   written by FORM 0
-// binding 3  x      f32[rows, n]
+// binding 3  x      f32 or f16 [rows, n]
 // binding 4  γ      f32[n]         (FORM 0, 1)
 // binding 5  β      f32[n] (FORM 0), or dy f32[rows, n] (FORM 1, 2: binding 4 for FORM 2)
-// binding 6  added  f32[rows, n]   (FORM 0, ADD), or its gradient (FORM 1, DROP); written
+// binding 6  added  as x [rows, n] (FORM 0, ADD), or its gradient f32 (FORM 1, DROP); written
 // binding 7  bits   u32[rows, words], bit j: number j of the row is kept   (DROP)
 //
 // LANES threads share a row: 1 on software adapters, where barriers are dear; 32 on GPUs, with a tree in the group.
@@ -22,6 +22,7 @@ const ROWS = 16u; // per group
 const GROUP = 16u; // LANES × ROWS
 const WIDE = false; // a cell is four neighbours: n counts cells then
 alias Cell = f32;
+alias X = Cell; // or its half floats
 const FORM = 0u;
 const ADD = false;
 const DROP = false;
@@ -30,13 +31,14 @@ struct Params {
   base: u32, total: u32, rows: u32, n: u32, eps: f32, statsAt: u32, bitsAt: u32, words: u32, scale: f32,
 }
 @group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read_write> out: array<Cell>;
 #if FORM == 0
+@group(0) @binding(1) var<storage, read_write> out: array<X>;
 @group(0) @binding(2) var<storage, read_write> stats: array<f32>;
 #else
+@group(0) @binding(1) var<storage, read_write> out: array<Cell>;
 @group(0) @binding(2) var<storage, read> stats: array<f32>;
 #endif
-@group(0) @binding(3) var<storage, read> x: array<Cell>;
+@group(0) @binding(3) var<storage, read> x: array<X>;
 #if FORM == 2
 @group(0) @binding(4) var<storage, read> dy: array<Cell>;
 #else
@@ -49,7 +51,11 @@ struct Params {
 @group(0) @binding(5) var<storage, read> dy: array<Cell>;
 #endif
 #if ADD
+#if FORM == 0
+@group(0) @binding(6) var<storage, read_write> added: array<X>;
+#else
 @group(0) @binding(6) var<storage, read_write> added: array<Cell>;
+#endif
 #endif
 #if DROP
 @group(0) @binding(7) var<storage, read> bits: array<u32>;
@@ -76,9 +82,9 @@ fn sumOf(c: Cell) -> f32 { return c; }
 // What is normalised; with ADD a thread reads what it has written itself.
 fn input(i: u32) -> Cell {
 #if ADD
-  return added[i];
+  return Cell(added[i]);
 #else
-  return x[i];
+  return Cell(x[i]);
 #endif
 }
 #endif
@@ -120,14 +126,14 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   for (var j = lane; j < p.n; j += LANES) {
 #if ADD
 #if DROP
-    let value = x[at + j] + dropped(row, j, added[at + j]);
+    let value = X(Cell(x[at + j]) + dropped(row, j, Cell(added[at + j])));
 #else
-    let value = x[at + j] + added[at + j];
+    let value = X(Cell(x[at + j]) + Cell(added[at + j]));
 #endif
     if (mine < p.rows) { added[at + j] = value; }
-    all += value;
+    all += Cell(value);
 #else
-    all += x[at + j];
+    all += Cell(x[at + j]);
 #endif
   }
   let near = total(thread, vec2f(sumOf(all), 0.0)).x / count;
@@ -147,7 +153,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     stats[moment] = mu;
     stats[moment + 1u] = rho;
   }
-  for (var j = lane; j < p.n; j += LANES) { out[at + j] = gamma[j] * ((input(at + j) - mu) * rho) + beta[j]; }
+  for (var j = lane; j < p.n; j += LANES) { out[at + j] = X(gamma[j] * ((input(at + j) - mu) * rho) + beta[j]); }
 #else
   let mu = stats[moment];
   let rho = stats[moment + 1u];
@@ -158,12 +164,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   for (var j = lane; j < p.n; j += LANES) {
     let h = gamma[j] * dy[at + j];
     first += h;
-    second += h * ((x[at + j] - mu) * rho);
+    second += h * ((Cell(x[at + j]) - mu) * rho);
   }
   let c = total(thread, vec2f(sumOf(first), sumOf(second))) / count;
   if (mine >= p.rows) { return; }
   for (var j = lane; j < p.n; j += LANES) {
-    let dx = rho * (gamma[j] * dy[at + j] - c.x - (x[at + j] - mu) * rho * c.y);
+    let dx = rho * (gamma[j] * dy[at + j] - c.x - (Cell(x[at + j]) - mu) * rho * c.y);
     out[at + j] = dx;
 #if DROP
     added[at + j] = dropped(row, j, dx);
@@ -172,6 +178,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
 #endif
 #if FORM == 2
   if (mine >= p.rows) { return; }
-  for (var j = lane; j < p.n; j += LANES) { out[at + j] = dy[at + j] * (x[at + j] - mu) * rho; }
+  for (var j = lane; j < p.n; j += LANES) { out[at + j] = dy[at + j] * (Cell(x[at + j]) - mu) * rho; }
 #endif
 }

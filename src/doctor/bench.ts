@@ -1,6 +1,8 @@
 import { asError, type Device, GpuError } from '../gpu'
 import { UniformBlock, uniformBinding } from '../gpu/commands'
 import type { Kernel } from '../gpu/pipelines'
+import { preprocess } from '../gpu/wgsl'
+import { fromHalf, toHalf } from '../io/half'
 import type { Case, Slot } from './check'
 
 const alignment = 256
@@ -10,18 +12,25 @@ interface Place {
   written: boolean
   offset: number
   size: number
-  read: (bytes: ArrayBuffer, offset: number, length: number) => Numbers
+  half: boolean
+  read: (bytes: ArrayBuffer) => Numbers
 }
 
 type Numbers = Slot['before']
+
+/** What a written slot holds after a case; `half`: it can only hold half floats. */
+export interface Result {
+  got: Numbers
+  half: boolean
+}
 
 /**
  * Runs cases of one kernel apart from the device's own lists and memory: a wrong kernel can spoil nothing.
  * @returns for each case what its written slots hold afterwards, in order
  */
-export async function runCases(device: Device, kernel: Kernel, cases: Case[]): Promise<Numbers[][]> {
+export async function runCases(device: Device, kernel: Kernel, cases: Case[]): Promise<Result[][]> {
   const pipeline = await device.work.orLost(kernel.pipeline)
-  const places = layOut(cases)
+  const places = layOut(cases, halfBindings(preprocess(kernel.text?.source ?? '', kernel.constants)))
   const { gpu } = device
   const buffers: GPUBuffer[] = []
   const make = (size: number, usage: number) => {
@@ -42,7 +51,7 @@ export async function runCases(device: Device, kernel: Kernel, cases: Case[]): P
     if (found) throw new GpuError(found.message)
     await device.work.orLost(staging.mapAsync(1))
     const bytes = staging.getMappedRange().slice(0)
-    return places.map((all) => all.filter((p) => p.written).map(({ offset, size, read }) => read(bytes, offset, size / 4)))
+    return places.map((all) => all.filter((p) => p.written).map(({ half, read }) => ({ half, got: read(bytes) })))
   } catch (thrown) {
     throw asError(thrown)
   } finally {
@@ -50,19 +59,39 @@ export async function runCases(device: Device, kernel: Kernel, cases: Case[]): P
   }
 }
 
-function layOut(cases: Case[]): Place[][] {
+/** Which of bindings 1, 2, … are arrays of half floats, read off the text and its aliases. */
+function halfBindings(code: string): boolean[] {
+  const aliases = new Map([...code.matchAll(/^(?:enable f16; )?alias (\w+) = (?:vec4<)?(\w+)>?;/gm)].map(([, name, type]) => [name, type]))
+  const isHalf = (type: string): boolean => (aliases.has(type) ? isHalf(aliases.get(type) as string) : type === 'f16' || type === 'vec4h')
+  const found: boolean[] = []
+  for (const [, binding, type] of code.matchAll(/@binding\((\d+)\) var<storage, \w+> \w+: array<(?:vec4<)?(\w+)>/g))
+    found[Number(binding) - 1] = isHalf(type)
+  return found
+}
+
+function layOut(cases: Case[], halves: boolean[]): Place[][] {
   const ends = { read: 0, written: 0 }
   return cases.map(({ slots }) =>
-    slots.map(({ before, after }) => {
+    slots.map(({ before, after }, i) => {
       const kind = after ? 'written' : 'read'
       const offset = ends[kind]
+      const half = Boolean(halves[i])
       // Whole vec4s, whatever the kernel reads.
-      const size = Math.ceil(before.byteLength / 16) * 16
+      const size = Math.ceil(before.byteLength / (half ? 32 : 16)) * 16
       ends[kind] = offset + Math.ceil(size / alignment) * alignment
       const Kind = before.constructor as Float32ArrayConstructor
-      return { written: Boolean(after), offset, size, read: (...place) => new Kind(...place) }
+      const read = (bytes: ArrayBuffer) => (half ? fromHalf(new Uint16Array(bytes, offset, size / 2)) : new Kind(bytes, offset, size / 4))
+      return { written: Boolean(after), offset, size, half, read }
     }),
   )
+}
+
+/** The bytes of a slot, padded to whole words. */
+function packed(before: Numbers, half: boolean): ArrayBufferView<ArrayBuffer> {
+  if (!half) return before as Float32Array<ArrayBuffer>
+  const bits = new Uint16Array(2 * Math.ceil(before.length / 2))
+  bits.set(toHalf(Float32Array.from(before)))
+  return bits
 }
 
 type Make = (size: number, usage: number) => GPUBuffer
@@ -77,7 +106,7 @@ function submit(device: Device, pipeline: GPUComputePipeline, cases: Case[], pla
   cases.forEach(({ slots }, i) => {
     slots.forEach(({ before }, j) => {
       const place = places[i][j]
-      gpu.queue.writeBuffer(place.written ? outputs : inputs, place.offset, before as Slot['before'] & { buffer: ArrayBuffer })
+      gpu.queue.writeBuffer(place.written ? outputs : inputs, place.offset, packed(before, place.half))
     })
   })
   const uniforms = new UniformBlock()

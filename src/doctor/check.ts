@@ -7,6 +7,9 @@ export { type Constants, f32, type Word }
 export class Random {
   #state = 2024
 
+  /** `half`: for a kernel that takes half floats, which must hold the numbers that `uniform` draws. */
+  constructor(readonly half = false) {}
+
   /** In [0, 1). */
   next(): number {
     this.#state = (this.#state + 0x6d2b79f5) | 0
@@ -71,9 +74,12 @@ export function written(values: ArrayLike<number>, before?: ArrayLike<number>): 
 /** A binding that is only read. */
 export const read = (before: Slot['before']): Slot => ({ before })
 
-/** Numbers spread evenly over [low, high). */
-export const uniform = (random: Random, count: number, low = -2, high = 2) =>
-  new Float32Array(count).map(() => low + (high - low) * random.next())
+/** Numbers spread evenly over [low, high); for half floats one of 256 or more steps, so that the sum of two is exact too. */
+export function uniform(random: Random, count: number, low = -2, high = 2): Float32Array {
+  const step = random.half ? 2 ** (Math.ceil(Math.log2(high - low)) - 8) : 0
+  const near = (v: number) => (step ? step * Math.round(v / step) : v)
+  return new Float32Array(count).map(() => near(low + (high - low) * random.next()))
+}
 
 /** n numbers by index, in float64. */
 export const table = (n: number, value: (i: number) => number) => new Float64Array(n).map((_, i) => value(i))
@@ -83,6 +89,13 @@ export const numeric = (constants: Constants, name: string, fallback: number) =>
 
 /** Numbers in a cell: 4 where the kernel reads vec4s. */
 export const widthOf = ({ Cell }: Constants) => (Cell === 'vec4f' ? 4 : 1)
+
+/** Forms for f32 and, where `alias` is a kernel's name for the dtype of an operand, for its half floats too. */
+export const orHalf = (forms: Form[], alias = 'X'): Form[] =>
+  forms.flatMap((form) => [
+    form,
+    { ...form, constants: { ...form.constants, [alias]: widthOf(form.constants ?? {}) === 4 ? 'vec4h' : 'f16' } },
+  ])
 
 /** Every combination of one set of constants of each list. */
 export function combinations(...lists: Form[][]): Form[] {

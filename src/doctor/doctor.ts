@@ -1,6 +1,7 @@
 import { asError, type Device, DeviceLostError } from '../gpu'
 import { keepAlive } from '../gpu/platform.node'
-import { runCases } from './bench'
+import { takesHalf } from '../gpu/wgsl'
+import { type Result, runCases } from './bench'
 import { type Case, Random, type Slot } from './check'
 import { allSubjects, type Subject } from './subjects'
 
@@ -50,7 +51,7 @@ async function examine(device: Device, subject: Subject): Promise<KernelResult> 
   const { name, shader, entry, constants, check } = subject
   try {
     const kernel = device.kernels.get(name, shader, entry, constants)
-    const cases = check.cases(constants ?? {}, new Random())
+    const cases = check.cases(constants ?? {}, new Random(takesHalf(constants)))
     const error = worst(cases, await runCases(device, kernel, cases))
     return { ...named(subject), ok: error <= tolerance, error, ...(error <= tolerance ? {} : { problem: complaint(error) }) }
   } catch (thrown) {
@@ -65,7 +66,7 @@ function complaint(error: number): string {
 }
 
 /** The largest error of all results. NaN is worse than any number. */
-function worst(cases: Case[], results: Slot['before'][][]): number {
+function worst(cases: Case[], results: Result[][]): number {
   let most = 0
   cases.forEach(({ slots, each = false }, i) => {
     slots
@@ -78,7 +79,8 @@ function worst(cases: Case[], results: Slot['before'][][]): number {
   return most
 }
 
-function distance({ before, after = new Float64Array() }: Slot, got: Slot['before'], each: boolean): number {
+/** Of half floats what is beyond one place: WGSL may round either way. */
+function distance({ before, after = new Float64Array() }: Slot, { got, half }: Result, each: boolean): number {
   let [difference, size, most] = [0, 0, 0]
   for (let i = 0; i < after.length; i++) {
     const wanted = after[i]
@@ -86,7 +88,7 @@ function distance({ before, after = new Float64Array() }: Slot, got: Slot['befor
       if (got[i] !== before[i]) return Number.POSITIVE_INFINITY
       continue
     }
-    const off = Math.abs(got[i] - wanted)
+    const off = half ? Math.max(0, Math.abs(got[i] - wanted) - halfPlace(wanted)) : Math.abs(got[i] - wanted)
     if (!Number.isFinite(got[i])) return Number.NaN
     difference += off ** 2
     size += wanted ** 2
@@ -95,3 +97,6 @@ function distance({ before, after = new Float64Array() }: Slot, got: Slot['befor
   if (each) return most
   return Math.sqrt(size === 0 ? difference : difference / size)
 }
+
+/** What the last bit of a half float near x is worth. */
+const halfPlace = (x: number) => 2 ** (Math.max(-14, Math.floor(Math.log2(Math.abs(x)))) - 10)

@@ -1,8 +1,9 @@
 import { shaders } from 'condlora:build'
 import type { Device } from '../gpu'
 import type { Kernel, Shader } from '../gpu/pipelines'
+import { takesHalf } from '../gpu/wgsl'
 import { lanesOf } from '../ops/gemm_kernels'
-import type { Check, Constants } from './check'
+import type { Check, Constants, Form } from './check'
 import { checks } from './checks'
 
 /** A kernel to be checked: a file of shaders/, an entry point, and the constants that make it one of its forms. */
@@ -24,14 +25,21 @@ export function allSubjects(device: Device, only = false): Subject[] {
   return Object.entries(checks).flatMap(([file, all]) =>
     all.flatMap((check) =>
       check.forms
-        .filter(({ on = kind, subgroups }) => !only || (on === kind && (!subgroups || subgroups === lanesOf(device))))
-        .map(({ constants, subgroups }) => {
+        .filter((form) => !only || ((form.on ?? kind) === kind && !lacking(device, form)))
+        .map((form) => {
+          const { constants } = form
           const entry = check.entry ?? 'main'
-          const skip = subgroups && subgroups !== lanesOf(device) ? `needs subgroups of ${subgroups} threads` : undefined
+          const skip = lacking(device, form)
           return { name: kernelName(file, entry, constants), file, shader: shaders[file], entry, constants, check, skip }
         }),
     ),
   )
+}
+
+/** What a form needs that the device has not. */
+function lacking(device: Device, { constants, subgroups }: Form): string | undefined {
+  if (takesHalf(constants) && !device.features.has('shader-f16')) return 'needs shader-f16'
+  return subgroups && subgroups !== lanesOf(device) ? `needs subgroups of ${subgroups} threads` : undefined
 }
 
 /** The kernels that this device was asked for so far, e.g. by recording a step; kernels of other libraries are left out. */

@@ -1,5 +1,5 @@
 import { GpuError } from './errors'
-import { type Constants, preprocess } from './wgsl'
+import { type Constants, preprocess, takesHalf } from './wgsl'
 
 /** A kernel's text, or the import of its file: kernels that few devices take are pieces of their own in a page. */
 export type Shader = string | (() => Promise<{ default: string }>)
@@ -44,6 +44,8 @@ export class Kernels {
   }
 
   #make(label: string, shader: Shader, entry: string, constants: Constants | undefined): Kernel {
+    if (takesHalf(constants) && !this.device.features.has('shader-f16'))
+      throw new GpuError(`${label}: numbers of dtype f16 need the feature shader-f16, which this device has not`)
     this.compiled++
     const compile = (source: string) => {
       const { pipeline, writes } = this.#compile(label, source, entry, constants)

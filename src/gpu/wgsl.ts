@@ -8,7 +8,11 @@
 export type Constants = Record<string, number | boolean | string>
 
 const constant = /^(const|alias)\s+(\w+)\s*=\s*([^;]+);(.*)$/
+const half = /f16|4h\b/
 const loop = /^\s*for \(var (\w+) = 0u; \1 < (\w+); \1\+\+\) \{\s*$/
+
+/** Whether a kernel of these constants takes half floats: only devices with `shader-f16` compile it. */
+export const takesHalf = (constants: Constants = {}): boolean => Object.values(constants).some((value) => half.test(String(value)))
 
 /** Expands the directives of `source`. Throws on a constant that the file does not declare and on unbalanced `#if`. */
 export function preprocess(source: string, constants: Constants = {}): string {
@@ -25,7 +29,7 @@ export function preprocess(source: string, constants: Constants = {}): string {
   })
   if (unknown.size) throw new Error(`wgsl: no constant ${[...unknown].join(', ')} in this shader`)
   const text = unroll(choose(lines, values), values).join('\n')
-  return [...values.values()].some((value) => /f16|4h\b/.test(value)) ? `enable f16; ${text}` : text
+  return [...values.values()].some((value) => half.test(value)) ? `enable f16; ${text}` : text
 }
 
 function literal(value: number | boolean | string): string {

@@ -1,5 +1,6 @@
 import type { Device } from '../gpu'
 import { GpuError } from '../gpu'
+import type { Tensor } from './tensor'
 
 export interface Range {
   start: number
@@ -19,6 +20,15 @@ export function rowRanges(device: Device, op: string, rows: number, ...rowBytes:
   const count = Math.floor(max / widest / unit) * unit
   if (count === 0) throw new GpuError(`${op}: ${unit} rows of ${widest} bytes exceed this device's binding of ${max} bytes`)
   return Array.from({ length: Math.ceil(rows / count) }, (_, i) => ({ start: i * count, count: Math.min(count, rows - i * count) }))
+}
+
+/**
+ * The constants by which a kernel reads those of its tensors that are f16, in cells of `width`, e.g. {X: 'vec4h'}: none for f32,
+ * which is what the aliases of these names are in the file.
+ */
+export function halves(tensors: Record<string, Tensor>, width = 1): Record<string, string> {
+  const found = Object.entries(tensors).filter(([, { dtype }]) => dtype === 'f16')
+  return Object.fromEntries(found.map(([alias]) => [alias, width === 4 ? 'vec4h' : 'f16']))
 }
 
 /**

@@ -1,5 +1,5 @@
 import shader from '../../shaders/activation.wgsl'
-import { cellsOf, rowRanges, Tensor, tape } from '../graph'
+import { cellsOf, halves, rowRanges, Tensor, tape } from '../graph'
 
 /** The functions of activation.wgsl, in the order of its FORMs. */
 const forms = ['gelu', 'geluTanh', 'tanh', 'relu'] as const
@@ -12,10 +12,11 @@ export function activation(form: (typeof forms)[number], x: Tensor): Tensor {
 
 function run(op: string, inputs: Tensor[]): Tensor {
   const [x] = inputs
-  const out = Tensor.empty(x.device, x.shape, op)
+  const BACKWARD = inputs.length > 1
+  const out = Tensor.empty(x.device, x.shape, op, BACKWARD ? 'f32' : x.dtype)
   const { width, perGroup, constants: cells } = cellsOf(x.device, x.size)
   const FORM = forms.indexOf(op.split('.')[0] as (typeof forms)[number])
-  const constants = { ...cells, FORM, BACKWARD: inputs.length > 1 }
+  const constants = { ...cells, ...halves({ X: x }, width), FORM, BACKWARD }
   for (const { start, count } of rowRanges(x.device, op, x.size, 4))
     x.device.run({
       op,

@@ -1,5 +1,5 @@
 import { f32 } from '../gpu'
-import { rowRanges, Tensor, tape } from '../graph'
+import { halves, rowRanges, Tensor, tape } from '../graph'
 import { philox4x32 } from './philox'
 
 // Only a training that drops takes it: other pages never load it.
@@ -14,7 +14,7 @@ export interface DropoutRng {
 }
 
 /**
- * y = keep∘x / (1 − p), f32, any shape; p in [0, 1) is exact to 1/65536. p = 0 gives x itself.
+ * y = keep∘x / (1 − p), f32 or f16, any shape; p in [0, 1) is exact to 1/65536. p = 0 gives x itself.
  * Backward: dx = keep∘dy / (1 − p), the mask drawn again.
  */
 export function dropout(x: Tensor, p: number, rng: DropoutRng): Tensor {
@@ -25,15 +25,15 @@ export function dropout(x: Tensor, p: number, rng: DropoutRng): Tensor {
 
 /** The dispatch, without the tape. */
 export function dropoutForward(op: string, x: Tensor, p: number, { state, stream }: DropoutRng): Tensor {
-  const y = Tensor.empty(x.device, x.shape, op)
+  const y = Tensor.empty(x.device, x.shape, op, x.dtype)
   const WIDE = x.size % 4 === 0
   const PER_THREAD = x.device.software ? 4 : 1
-  for (const { start, count } of rowRanges(x.device, op, Math.ceil(x.size / 8), 32)) {
+  for (const { start, count } of rowRanges(x.device, op, Math.ceil(x.size / 8), 8 * x.width)) {
     const elements = Math.min(count * 8, x.size - start * 8)
     x.device.run({
       op,
       shader,
-      constants: { WIDE, Cell: WIDE ? 'vec4f' : 'f32', PER_THREAD },
+      constants: { WIDE, Cell: WIDE ? 'vec4f' : 'f32', PER_THREAD, ...halves({ X: x }, WIDE ? 4 : 1) },
       bind: [y.bind(start * 8, elements), x.bind(start * 8, elements), state.bind()],
       words: [elements, Math.round(p * 65536), stream, start, f32(1 / (1 - p))],
       groups: Math.ceil(count / (64 * PER_THREAD)),

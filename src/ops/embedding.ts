@@ -1,6 +1,6 @@
 import shader from '../../shaders/embedding.wgsl'
 import { complain, type Device } from '../gpu'
-import { elementwise, rowRanges, Tensor, tape } from '../graph'
+import { elementwise, halves, rowRanges, Tensor, tape } from '../graph'
 
 /** Where each token stands in a batch, made on the CPU with the batch: what the table's gradient sums over. */
 export interface TokenRuns {
@@ -10,7 +10,7 @@ export interface TokenRuns {
   order: Tensor
 }
 
-/** A table [v, h] f32 and what is taken from it: ids [...] i32 that lie in the table, which only the caller can check. */
+/** A table [v, h] f32 or f16 and what is taken from it: ids [...] i32 that lie in the table, which only the caller can check. */
 export interface Lookup {
   table: Tensor
   ids: Tensor
@@ -23,7 +23,10 @@ export function embedding(table: Tensor, ids: Tensor, runs?: TokenRuns): Tensor 
   return embeddings([{ table, ids, runs }])
 }
 
-/** y[i] = Σ table[ids[i]] over tables, in order: the sum needs no pass of its own. Backward: as `embedding`, for each table. */
+/**
+ * y[i] = Σ table[ids[i]] over tables, in order: the sum needs no pass of its own. y has the dtype of the first table.
+ * Backward: as `embedding`, for each table.
+ */
 export function embeddings(lookups: Lookup[]): Tensor {
   const [{ table, ids }] = lookups
   const { device } = table
@@ -32,10 +35,10 @@ export function embeddings(lookups: Lookup[]): Tensor {
     const { shape } = each.table
     if (shape.length !== 2) complain('embedding', 'table', '[v, h]', `[${shape}]`)
     if (shape[1] !== h) complain('embedding', 'table', `[v, ${h}]`, `[${shape}]`)
-    if (each.ids.dtype === 'f32') complain('embedding', 'ids', 'i32', 'f32')
+    if (/^f/.test(each.ids.dtype)) complain('embedding', 'ids', 'i32', each.ids.dtype)
     if (each.ids.size !== ids.size) complain('embedding', 'ids', `[${ids.shape}]`, `[${each.ids.shape}]`)
   }
-  const y = Tensor.empty(device, [...ids.shape, h], 'embedding')
+  const y = Tensor.empty(device, [...ids.shape, h], 'embedding', table.dtype)
   lookups.forEach((each, i) => {
     lookUp(y, each, i > 0)
   })
@@ -53,17 +56,17 @@ export function embeddings(lookups: Lookup[]): Tensor {
 function lookUp(y: Tensor, { table, ids }: Lookup, add: boolean): void {
   const { device } = table
   const [v, h] = table.shape
-  for (const { start, count } of rowRanges(device, 'embedding', ids.size, h * 4)) {
+  for (const { start, count } of rowRanges(device, 'embedding', ids.size, h * y.width)) {
     const some = ids.bindLoose(start, count)
-    for (const part of rowRanges(device, 'embedding', v, h * 4))
+    for (const part of rowRanges(device, 'embedding', v, h * table.width))
       device.run({
         op: 'embedding',
         shader,
-        constants: { FORM: 0 },
+        constants: { FORM: 0, ...halves({ Y: y, Table: table }) },
         bind: [y.bind(start * h, count * h), table.bind(part.start * h, part.count * h), some.binding],
         words: [count, h, part.start, part.count, some.skip, add ? 1 : 0],
         groups: Math.ceil((count * h) / 64),
-        bytes: 4 * count * (2 * h + 1), // not the whole table
+        bytes: count * ((y.width + table.width) * h + 4), // not the whole table
       })
   }
 }

@@ -1,20 +1,20 @@
 import shader from '../../shaders/layernorm.wgsl'
 import { complain, f32 } from '../gpu'
-import { rowRanges, Tensor, tape } from '../graph'
+import { type DType, halves, rowRanges, Tensor, tape } from '../graph'
 import { type DropoutRng, dropoutBits } from './dropout'
 import { rowCells, rowGroups } from './row_groups'
 import { sumRows } from './sum_rows'
 
 /** What is added to a layer norm's input in the same pass. */
 export interface Added {
-  /** In x's shape. It is used up: its memory holds x + dropout(h) from then on, for backward. */
+  /** In x's shape and dtype. It is used up: its memory holds x + dropout(h) from then on, for backward. */
   h: Tensor
   /** h goes through this first, with the bits of `dropout`. */
   dropout?: { p: number; rng: DropoutRng } | null
 }
 
 /**
- * y = γ·(x − μ)/√(σ² + eps) + β over the last dimension (biased variance), x [..., n], γ and β [n], f32. With `added`, of
+ * y = γ·(x − μ)/√(σ² + eps) + β over the last dimension (biased variance), x [..., n] f32 or f16, γ and β [n] f32. With `added`, of
  * x + dropout(h) instead of x: one pass forward, which leaves the sum in h, and one backward.
  *
  * Backward, with x̂ = (x − μ)ρ and g = γ∘dy: dx = ρ(g − mean(g) − x̂·mean(g∘x̂)), dγ = Σ_rows dy∘x̂, dβ = Σ_rows dy,
@@ -24,11 +24,13 @@ export function layerNorm(x: Tensor, gamma: Tensor, beta: Tensor, eps = 1e-5, ad
   const n = x.shape.at(-1) ?? 0
   if (gamma.size !== n) complain('layerNorm', 'gamma', `[${n}]`, `[${gamma.shape}]`)
   if (beta.size !== n) complain('layerNorm', 'beta', `[${n}]`, `[${beta.shape}]`)
+  for (const [name, { dtype }] of Object.entries({ gamma, beta })) if (dtype !== 'f32') complain('layerNorm', name, 'f32', dtype)
   if (added && `${added.h.shape}` !== `${x.shape}`) complain('layerNorm', 'h', `[${x.shape}]`, `[${added.h.shape}]`)
+  if (added && added.h.dtype !== x.dtype) complain('layerNorm', 'h', x.dtype, added.h.dtype)
   const { device, shape } = x
-  const like = (op: string) => Tensor.empty(device, shape, op)
+  const like = (op: string, dtype?: DType) => Tensor.empty(device, shape, op, dtype)
   const stats = Tensor.empty(device, [x.size / n, 2], 'layerNorm.stats')
-  const y = like('layerNorm')
+  const y = like('layerNorm', x.dtype)
   const [h, sum] = [added?.h, added?.h ?? x]
   const [p, rng] = [added?.dropout?.p ?? 0, added?.dropout?.rng]
   // Drawn once for both ways: a 32nd of h.
@@ -69,8 +71,8 @@ function run(op: string, { form, out, stats, x, whole, rows, eps = 0, added, dro
   const { device } = x
   const n = x.shape.at(-1) as number
   const tile = rowGroups(device)
-  const { constants, cells } = rowCells(n)
-  for (const { start, count } of rowRanges(device, op, x.size / n, n * 4)) {
+  const { constants, cells, width } = rowCells(n)
+  for (const { start, count } of rowRanges(device, op, x.size / n, n * 4, n * x.width)) {
     const part = (t: Tensor) => t.bind(start * n, count * n)
     const moments = stats.bindLoose(start * 2, count * 2)
     const perRow = Math.ceil(n / 32)
@@ -78,7 +80,7 @@ function run(op: string, { form, out, stats, x, whole, rows, eps = 0, added, dro
     device.run({
       op,
       shader,
-      constants: { ...tile, ...constants, FORM: form, ADD: Boolean(added), DROP: Boolean(drop) },
+      constants: { ...tile, ...constants, ...halves({ X: x }, width), FORM: form, ADD: Boolean(added), DROP: Boolean(drop) },
       bind: [
         part(out),
         moments.binding,

@@ -16,13 +16,14 @@ function dispatched(device: Device, body: (device: Device) => void): Dispatch[] 
   const flags = device as { software: boolean; features: ReadonlySet<string> }
   const { software, features } = flags
   const own = device.run
+  const all = new Set([...features, 'shader-f16'])
   const seen: Dispatch[] = []
   device.run = (d) => void seen.push(d)
   try {
     for (const [processor, has] of [
-      [true, features],
+      [true, all],
       [true, new Set<string>()],
-      [false, features],
+      [false, all],
     ] as const) {
       flags.software = processor
       flags.features = has
@@ -36,6 +37,9 @@ function dispatched(device: Device, body: (device: Device) => void): Dispatch[] 
 }
 
 const zeros = (device: Device, ...shape: number[]) => Tensor.empty(device, shape, 'test').requireGrad()
+const halfZeros = (device: Device, ...shape: number[]) => Tensor.empty(device, shape, 'test', 'f16').requireGrad()
+/** Makers of the tensors that ops of this device take for activations. */
+const activations = ({ features }: Device) => (features.has('shader-f16') ? [zeros, halfZeros] : [zeros])
 const whole = (device: Device, ...shape: number[]) => Tensor.empty(device, shape, 'test', 'i32')
 const back = (y: Tensor) => y.backward(Tensor.empty(y.device, y.shape, 'test'))
 
@@ -45,30 +49,38 @@ function pointwise(device: Device): void {
     const x = zeros(device, 3, n)
     const row = zeros(device, n)
     for (const op of [ops.add, ops.sub, ops.mul]) for (const b of [x, row]) back(op(x, b))
-    for (const op of [ops.tanh, ops.relu, ops.gelu]) back(op(x))
-    for (const y of [ops.gelu(x, { approximate: 'tanh' }), ops.scale(x, 2), ops.dropout(x, 0.1, rng), ops.sum(x)]) back(y)
+    for (const y of [ops.scale(x, 2), ops.sum(x)]) back(y)
     back(ops.mse(x, Tensor.empty(device, [3, n], 'test')))
-    back(ops.firstToken(zeros(device, 2, 3, n)))
     back(x.view([n], 64 * 0))
     accumulate(x, x)
     elementwise('test', 'addTo', x, [x])
     elementwise('test', 'copy', x, [x])
+    for (const make of activations(device)) {
+      const x = make(device, 3, n)
+      for (const op of [ops.tanh, ops.relu, ops.gelu]) back(op(x))
+      for (const y of [ops.gelu(x, { approximate: 'tanh' }), ops.dropout(x, 0.1, rng)]) back(y)
+      back(ops.firstToken(make(device, 2, 3, n)))
+    }
   }
 }
 
 function rows(device: Device): void {
   const rng = { state: Tensor.empty(device, [4], 'test', 'u32'), stream: 0 }
   for (const n of [7, 8]) {
-    const x = zeros(device, 3, n)
-    back(ops.layerNorm(x, zeros(device, n), zeros(device, n)))
-    for (const dropout of [null, { p: 0.1, rng }])
-      back(ops.layerNorm(x, zeros(device, n), zeros(device, n), 1e-5, { h: zeros(device, 3, n), dropout }))
-    for (const mask of [null, whole(device, 3, n)]) back(ops.softmax(x, { mask }))
-    for (const reduction of ['mean', 'sum'] as const) back(ops.crossEntropy(x, whole(device, 3), { reduction }))
+    for (const make of activations(device)) {
+      const x = make(device, 3, n)
+      back(ops.layerNorm(x, zeros(device, n), zeros(device, n)))
+      for (const dropout of [null, { p: 0.1, rng }])
+        back(ops.layerNorm(x, zeros(device, n), zeros(device, n), 1e-5, { h: make(device, 3, n), dropout }))
+    }
+    for (const mask of [null, whole(device, 3, n)]) back(ops.softmax(zeros(device, 3, n), { mask }))
+    for (const reduction of ['mean', 'sum'] as const) back(ops.crossEntropy(zeros(device, 3, n), whole(device, 3), { reduction }))
   }
   inverseRowNorms(zeros(device, 5, 7), { A: zeros(device, 2, 7), B: zeros(device, 5, 2), scaling: 1 }, zeros(device, 5))
   const [runs, order] = [whole(device, 5, 3), whole(device, 5)]
-  back(ops.embedding(zeros(device, 9, 4), whole(device, 5), { runs, order }))
+  for (const first of activations(device))
+    for (const second of activations(device))
+      back(ops.embeddings([first, second].map((make) => ({ table: make(device, 9, 4), ids: whole(device, 5), runs: { runs, order } }))))
 }
 
 function products(device: Device): void {

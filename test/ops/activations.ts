@@ -10,10 +10,11 @@ function near(what: string, got: number, wanted: number, tolerance: number): voi
 
 /** The tests that every activation has: f and f' in float64 are given. */
 export function activationTests(name: string, run: (x: Tensor) => Tensor, f: Scalar, slope: Scalar): void {
-  const check = async (what: string, input: Value) =>
+  const check = async (what: string, input: Value, half: number[] = []) =>
     checkOp(await openTestDevice(), {
       name: `${name}, ${what}`,
       inputs: [input],
+      half,
       run,
       forward: (x) => x.map(f),
       backward: (dy, x) => [dy.map((v, i) => v * slope(x[i]))],
@@ -29,6 +30,12 @@ export function activationTests(name: string, run: (x: Tensor) => Tensor, f: Sca
     // A number alone far to the left would be compared with 1e-100: relative errors mean nothing there.
     for (const shape of [[1], [7, 13], [3, 5, 33], [40001], [40004], ...randomShapes(3).map((s) => [...s, 2])])
       for (const spread of shape[0] === 1 ? [1e-3, 3] : [1e-3, 3, 30]) await check(`[${shape}] within ${spread}`, value(shape, spread))
+  })
+
+  test(`${name} of half floats: odd shapes and more than 64 KiB, usual and large numbers`, async () => {
+    const value = values()
+    for (const shape of [[7, 13], [40001], [40004], ...randomShapes(2).map((s) => [...s, 2])])
+      for (const spread of [3, 1000]) await check(`f16 [${shape}] within ${spread}`, value(shape, spread), [0])
   })
 
   test(`${name}: ±13, ±100 and ±1e4 forward and backward, each number by itself`, async () => {

@@ -1,5 +1,6 @@
 import type { Device } from '../../src/gpu'
 import { Tensor } from '../../src/graph'
+import { fromHalf, toHalf } from '../../src/io/half'
 import { assert, distance, rng } from '../harness'
 
 /** A value of a tensor in the test: its shape and its f32 numbers (as they go to the GPU). */
@@ -94,24 +95,33 @@ export interface OpCase {
   /** Gradients of Σ dy·y in float64; without it they are differences of `forward`. null: must have none. */
   backward?: (dy: Float64Array, ...inputs: Float64Array[]) => (Numbers | null)[]
   tolerance?: number
+  /** Places of the inputs that are f16. */
+  half?: number[]
 }
 
 /**
  * y and the gradient by every input, against float64: relative 2-norm per tensor at most 1e-5. Values whose sums nearly
- * cancel are drawn anew: what is left of them hangs on the last bits of f32, so a relative distance says nothing.
+ * cancel are drawn anew: what is left of them hangs on the last bits of f32, so a relative distance says nothing. Of inputs that
+ * are f16 the rounded numbers count, and an f16 y is within 2e-3; a device without shader-f16 must refuse them.
  */
-export async function checkOp(device: Device, { name, inputs, run, forward, backward, tolerance = 1e-5 }: OpCase): Promise<void> {
+export async function checkOp(
+  device: Device,
+  { name, inputs, run, forward, backward, tolerance = 1e-5, half = [] }: OpCase,
+): Promise<void> {
   const random = rng()
   const data = inputs.map((input) => input.data)
+  for (const i of half) data[i].set(fromHalf(toHalf(data[i])))
   let exact = data.map((values) => Float64Array.from(values))
   const settled = (reference: () => (Numbers | null)[], moved: Float64Array[]) => moves(reference, moved, random) <= tolerance / 20
   if (!settled(() => [forward(...exact)], exact)) {
     for (const values of data) values.set(values.map(Math.abs))
     exact = data.map((values) => Float64Array.from(values))
   }
-  const tensors = inputs.map(({ shape }, i) => Tensor.from(device, data[i], shape).requireGrad())
+  const tensors = inputs.map(({ shape }, i) => Tensor.from(device, data[i], shape, half.includes(i) ? 'f16' : 'f32').requireGrad())
+  if (half.length && !device.features.has('shader-f16'))
+    return assert.throws(() => run(...tensors), /^\S+: numbers of dtype f16 need the feature shader-f16, which this device has not$/)
   const y = run(...tensors)
-  assert.close(await y.data(), forward(...exact), tolerance, `${name}: y`)
+  assert.close(await y.data(), forward(...exact), y.dtype === 'f16' ? 2e-3 : tolerance, `${name}: y`)
   let seed: Float32Array
   let dy: Float64Array
   const reference = () => (backward ? backward(dy, ...exact) : differences(forward, exact, dy))
@@ -125,6 +135,7 @@ export async function checkOp(device: Device, { name, inputs, run, forward, back
     const { grad, shape } = tensors[i]
     if (!wanted !== !grad) throw new Error(`${name}: input ${i}: wanted ${wanted ? 'a' : 'no'} gradient, got ${grad ? 'one' : 'none'}`)
     if (!wanted || !grad) continue
+    assert.is(grad.dtype, 'f32')
     if (`${grad.shape}` !== `${shape}`) throw new Error(`${name}: gradient ${i} has shape [${grad.shape}], wanted [${shape}]`)
     assert.close(await grad.data(), wanted, tolerance, `${name}: gradient ${i}`)
   }

@@ -1,7 +1,7 @@
 import { Tensor } from '../../src/graph'
 import { dropout, dropoutForward, keepMask } from '../../src/ops/dropout'
 import { assert, openTestDevice, test } from '../harness'
-import { randomShapes, values } from './check'
+import { checkOp, randomShapes, values } from './check'
 
 const state = [0x12345678, 0x9abcdef0, 3, 0]
 
@@ -29,6 +29,14 @@ test('dropout: forward and backward use the mask that the processor computes, at
     const dy = value([...shape]).data
     y.backward(Tensor.from(device, dy, shape))
     assert.close(await (x.grad as Tensor).data(), expected(dy), 1e-6, `dx [${shape}]`)
+    await checkOp(device, {
+      name: `dropout of half floats [${shape}]`,
+      inputs: [value([...shape])],
+      run: (x) => dropout(x, p, rng),
+      forward: (x) => x.map((at, i) => (keep[i] * at) / (1 - p)),
+      backward: (dy) => [dy.map((at, i) => (keep[i] * at) / (1 - p))],
+      half: [0],
+    })
   }
 })
 

@@ -1,7 +1,7 @@
 import { Tensor } from '../../src/graph'
 import { embedding, embeddings, tokenRuns } from '../../src/ops/embedding'
 import { assert, openTestDevice, rng, test } from '../harness'
-import { sizes, values } from './check'
+import { checkOp, sizes, values } from './check'
 
 function runsOf(ids: Int32Array, like: Tensor) {
   const { runs, order } = tokenRuns(ids)
@@ -92,6 +92,40 @@ test('embeddings: the sum over tables, each with its gradient; a frozen one gets
   )
 })
 
+test('embeddings of half floats: y has the dtype of the first table, gradients are f32; over 64 KiB', async () => {
+  const device = await openTestDevice()
+  const random = rng()
+  const value = values()
+  for (const [h, n] of [
+    [1, 1],
+    [33, 7],
+    [7, 1001],
+    [768, 50],
+  ])
+    for (const half of [[0], [0, 1], [1]]) {
+      const inputs = [value([301, h]), value([5, h])]
+      const ids = inputs.map(({ shape }) => Int32Array.from({ length: n }, () => random.int(0, shape[0] - 1)))
+      await checkOp(device, {
+        name: `embeddings [${n}, ${h}], tables ${half} f16`,
+        inputs,
+        run: (...tables) =>
+          embeddings(tables.map((table, t) => ({ table, ids: Tensor.from(device, ids[t], [n], 'i32'), runs: runsOf(ids[t], table) }))),
+        forward: (a, b) =>
+          Float64Array.from(
+            { length: n * h },
+            (_, i) => a[ids[0][Math.floor(i / h)] * h + (i % h)] + b[ids[1][Math.floor(i / h)] * h + (i % h)],
+          ),
+        backward: (dy, ...tables) =>
+          tables.map((each, t) => {
+            const sum = new Float64Array(each.length)
+            dy.forEach((d, i) => (sum[ids[t][Math.floor(i / h)] * h + (i % h)] += d))
+            return sum
+          }),
+        half,
+      })
+    }
+})
+
 test('embedding: the gradient has the same bits every time', async () => {
   const device = await openTestDevice()
   const { data } = values()([5, 16])
@@ -135,7 +169,8 @@ test('embedding: a table without runs that wants a gradient, and ids of another 
   const table = Tensor.from(device, [1, 2, 3, 4], [2, 2]).requireGrad()
   const y = embedding(table, Tensor.from(device, [0], [1], 'i32'))
   assert.throws(() => y.backward(Tensor.from(device, [1, 1], [1, 2])), /embedding: a trained table needs the runs/)
-  assert.throws(() => embedding(table, Tensor.from(device, [0])), /embedding: ids: wanted i32, got f32/)
+  for (const dtype of ['f32', 'f16'] as const)
+    assert.throws(() => embedding(table, Tensor.empty(device, [1], 'test', dtype)), new RegExp(`embedding: ids: wanted i32, got ${dtype}`))
   assert.throws(
     () => embedding(Tensor.from(device, [1]), Tensor.from(device, [0], [1], 'i32')),
     /embedding: table: wanted \[v, h\], got \[1\]/,

@@ -16,13 +16,18 @@ test('firstToken: y[b] = x[b, 0], and dx is zero elsewhere; one row, odd, over 6
     [size(9), size(9), size(70)],
   ]) {
     const wide = length * hidden
-    await checkOp(device, {
+    const one = {
       name: `firstToken [${batch}, ${length}, ${hidden}]`,
       inputs: [value([batch, length, hidden])],
       run: firstToken,
-      forward: (x) => Float64Array.from({ length: batch * hidden }, (_, i) => x[Math.floor(i / hidden) * wide + (i % hidden)]),
-      backward: (dy, x) => [x.map((_, i) => (i % wide < hidden ? dy[Math.floor(i / wide) * hidden + (i % wide)] : 0))],
-    })
+      forward: (x: Float64Array) =>
+        Float64Array.from({ length: batch * hidden }, (_, i) => x[Math.floor(i / hidden) * wide + (i % hidden)]),
+      backward: (dy: Float64Array, x: Float64Array) => [
+        x.map((_, i) => (i % wide < hidden ? dy[Math.floor(i / wide) * hidden + (i % wide)] : 0)),
+      ],
+    }
+    await checkOp(device, one)
+    await checkOp(device, { ...one, name: `${one.name} of half floats`, half: [0] })
   }
 })
 

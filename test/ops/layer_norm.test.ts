@@ -2,7 +2,7 @@ import { Tensor } from '../../src/graph'
 import { keepMask } from '../../src/ops/dropout'
 import { layerNorm } from '../../src/ops/layer_norm'
 import { assert, openTestDevice, test } from '../harness'
-import { bothForms, checkOp, columnSums, dispatches, randomShapes, values } from './check'
+import { bothForms, checkOp, columnSums, dispatches, type OpCase, randomShapes, values } from './check'
 
 const eps = 1e-5
 
@@ -71,7 +71,9 @@ test('layerNorm: one row, odd rows, more rows than a group, over 64 KiB; all thr
     ]) {
       const n = shape.at(-1) as number
       const inputs = [value(shape, 3, 0.5), value([n], 1, 1), value([n])]
-      await checkOp(device, { name: `layerNorm [${shape}], ${form}`, inputs, run, forward, backward })
+      const one = { name: `layerNorm [${shape}], ${form}`, inputs, run, forward, backward }
+      await checkOp(device, one)
+      await checkOp(device, { ...one, name: `${one.name}, of half floats`, half: [0] })
     }
   })
 })
@@ -94,7 +96,7 @@ test('layerNorm of x + dropout(h): all four gradients, with the bits of dropout;
       const keep = keepMask(inputs[0].data.length, p, state, rng.stream)
       const factor = (i: number) => keep[i] / (1 - p)
       const sum = (x: Float64Array, h: Float64Array) => x.map((v, i) => v + factor(i) * h[i])
-      await checkOp(device, {
+      const one: OpCase = {
         name: `layerNorm of a sum [${shape}], p ${p}, ${form}`,
         inputs,
         run: (x, gamma, beta, h) => layerNorm(x, gamma, beta, eps, { h, dropout: { p, rng } }),
@@ -103,7 +105,10 @@ test('layerNorm of x + dropout(h): all four gradients, with the bits of dropout;
           const [dx, ...others] = backward(dy, sum(x, h), gamma)
           return [dx, ...others, dx.map((v, i) => factor(i) * v)]
         },
-      })
+      }
+      await checkOp(device, one)
+      // The sum is kept as a half float.
+      await checkOp(device, { ...one, name: `${one.name}, of half floats`, half: [0, 3], tolerance: 2e-3 })
     }
   })
 })
@@ -123,6 +128,9 @@ test('layerNorm of a sum: a dispatch each way, and one for the bits; only h trai
   assert.is(x.grad, null)
   assert.equal([...(h.grad as Tensor).shape], [3, 8])
   assert.throws(() => layerNorm(x, make(8), make(8), eps, { h: make(24) }), /layerNorm: h: wanted \[3,8\], got \[24\]/)
+  const half = Tensor.empty(device, [3, 8], 'test', 'f16')
+  assert.throws(() => layerNorm(x, make(8), make(8), eps, { h: half }), /layerNorm: h: wanted f32, got f16/)
+  assert.throws(() => layerNorm(x, half.view([8]), make(8)), /layerNorm: gamma: wanted f32, got f16/)
 })
 
 test('layerNorm: a mean far from zero costs no accuracy', async () => {

@@ -7,6 +7,7 @@ import {
   type Form,
   f32,
   numeric,
+  orHalf,
   type Random,
   read,
   table,
@@ -63,9 +64,11 @@ const functions: [(x: number) => number, (x: number) => number][] = [
 ]
 /** Where a wrong formula overflows or cancels. */
 const far = [13, -13, 100, -100, 1e4, -1e4, 0, 1e-20, -1e-20, 0.01, -0.01, 0.14, -0.16, 6, -6, 3e38]
+/** Those that half floats hold. */
+const half = [13, -13, 100, -100, 1e4, -1e4, 0, 0.125, -0.125, 0.15625, -0.15625, 6, -6, 32768, 2 ** -24, -(2 ** -24)]
 
 export const activation: Check = {
-  forms: combinations(cells, formsOf(0, 1, 2, 3), flags('BACKWARD')),
+  forms: combinations(orHalf(cells), formsOf(0, 1, 2, 3), flags('BACKWARD')),
   cases(constants, random) {
     const width = widthOf(constants)
     const [f, slope] = functions[numeric(constants, 'FORM', 0)]
@@ -77,7 +80,7 @@ export const activation: Check = {
       const count = x.length / width
       return { words: [count], groups: Math.ceil(count / perGroup), slots: [written(values), ...inputs.map(read)], each }
     }
-    return [one(uniform(random, (8 * perGroup + 5) * width, -3, 3), false), one(Float32Array.from(far), true)]
+    return [one(uniform(random, (8 * perGroup + 5) * width, -3, 3), false), one(Float32Array.from(constants.X ? half : far), true)]
   },
 }
 
@@ -99,7 +102,7 @@ export const mse: Check = {
 }
 
 export const firstToken: Check = {
-  forms: flags('BACKWARD'),
+  forms: [{ constants: { BACKWARD: true } }, ...orHalf([{ constants: { BACKWARD: false } }])],
   cases({ BACKWARD }, random) {
     const [batch, length, hidden] = [50, 3, 11]
     const x = uniform(random, batch * (BACKWARD ? 1 : length) * hidden)
@@ -116,13 +119,10 @@ export const firstToken: Check = {
 
 export const dropout: Check = {
   forms: [
-    ...combinations(
-      [{ constants: { WIDE: false, Cell: 'f32' } }, { constants: { WIDE: true, Cell: 'vec4f' } }],
-      [
-        { constants: { PER_THREAD: 4 }, on: 'processors' },
-        { constants: { PER_THREAD: 1 }, on: 'gpus' },
-      ],
-    ),
+    ...combinations(orHalf([{ constants: { WIDE: false, Cell: 'f32' } }, { constants: { WIDE: true, Cell: 'vec4f' } }]), [
+      { constants: { PER_THREAD: 4 }, on: 'processors' },
+      { constants: { PER_THREAD: 1 }, on: 'gpus' },
+    ]),
     { constants: { BITS: true, Cell: 'u32' } },
   ],
   cases: (constants, random) => [constants.BITS ? droppedBits() : dropped(constants, random)],

@@ -6,6 +6,7 @@ import {
   type Form,
   f32,
   numeric,
+  orHalf,
   type Random,
   read,
   table,
@@ -79,7 +80,7 @@ function softmaxBackward(constants: Constants, random: Random): Case {
 export const layernorm: Check = {
   forms: combinations(
     shares,
-    [narrow, wide].map((constants) => ({ constants })),
+    orHalf([narrow, wide].map((constants) => ({ constants }))),
     [
       { FORM: 0, ADD: false, DROP: false },
       { FORM: 0, ADD: true, DROP: false },

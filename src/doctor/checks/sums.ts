@@ -1,4 +1,4 @@
-import { type Case, type Check, type Constants, f32, numeric, type Random, read, table, uniform, written } from '../check'
+import { type Case, type Check, type Constants, f32, numeric, orHalf, type Random, read, table, uniform, written } from '../check'
 
 // Sums are of positive numbers: what cancels has no relative error to speak of.
 const positive = (random: Random, count: number) => uniform(random, count, 0.5, 1.5)
@@ -93,7 +93,7 @@ function step(random: Random, apply: boolean): Case {
 }
 
 export const embedding: Check = {
-  forms: [0, 1].map((FORM) => ({ constants: { FORM } })),
+  forms: [{ constants: { FORM: 1 } }, ...orHalf(orHalf([{ constants: { FORM: 0 } }], 'Table'), 'Y')],
   cases: (constants, random) => (constants.FORM === 1 ? [gathered(random)] : [false, true].map((add) => lookedUp(random, add))),
 }
 
