@@ -5,9 +5,9 @@
 // A batch is two-level, b = b0·batch1 + b1, so that attention heads are strides and never copies.
 //
 // binding 0  uniform Params
-// binding 1  C     f32
-// binding 2  A     f32
-// binding 3  B     f32
+// binding 1  C     TC
+// binding 2  A     TA
+// binding 3  B     TB
 // binding 4  bias  f32[batch0, n]; anything without BIAS
 //
 // A group makes a TILE × TILE piece of C with 8 × 8 threads, each 4 × 4 outputs in registers; K passes by in steps of STEP:
@@ -17,6 +17,9 @@
 //     m  A   │ 4×4    │  thread (x, y) owns rows 4y…4y+3 and columns 4x…4x+3
 //     ↓ tileA│        │
 //            └────────┘
+alias TA = f32; // each of the three f32 or f16; sums are f32
+alias TB = f32;
+alias TC = f32;
 const TILE = 32u;
 const STEP = 16u;
 const BIAS = 1u; // bits of epilogue
@@ -30,9 +33,9 @@ struct Params {
   batch1: u32, alpha: f32, biasOff: u32, epilogue: u32,
 }
 @group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read_write> c: array<f32>;
-@group(0) @binding(2) var<storage, read> a: array<f32>;
-@group(0) @binding(3) var<storage, read> b: array<f32>;
+@group(0) @binding(1) var<storage, read_write> c: array<TC>;
+@group(0) @binding(2) var<storage, read> a: array<TA>;
+@group(0) @binding(3) var<storage, read> b: array<TB>;
 @group(0) @binding(4) var<storage, read> bias: array<f32>;
 
 var<workgroup> tileA: array<f32, 544>; // STEP × (TILE + 2): the padding keeps threads off each other's banks
@@ -64,7 +67,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
       let kk = select(i / TILE, i % STEP, alongK);
       let inside = m0 + mm < p.m && k0 + kk < p.k;
       let at = aBase + (m0 + mm) * p.aRow + (k0 + kk) * p.aCol;
-      tileA[kk * (TILE + 2u) + mm] = select(0.0, a[select(aBase, at, inside)], inside);
+      tileA[kk * (TILE + 2u) + mm] = select(0.0, f32(a[select(aBase, at, inside)]), inside);
     }
     for (var i = thread; i < TILE * STEP; i += 64u) {
       let alongN = p.bCol == 1u;
@@ -72,7 +75,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
       let kk = select(i % STEP, i / TILE, alongN);
       let inside = n0 + nn < p.n && k0 + kk < p.k;
       let at = bBase + (k0 + kk) * p.bRow + (n0 + nn) * p.bCol;
-      tileB[kk * (TILE / 4u) + nn / 4u][nn % 4u] = select(0.0, b[select(bBase, at, inside)], inside);
+      tileB[kk * (TILE / 4u) + nn / 4u][nn % 4u] = select(0.0, f32(b[select(bBase, at, inside)]), inside);
     }
     workgroupBarrier();
     for (var kk = 0u; kk < STEP; kk++) {
@@ -101,8 +104,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
       let at = cBase + row * p.cRow + col;
       var value = p.alpha * sums[row - row0][col - col0];
       if ((p.epilogue & BIAS) != 0u) { value += bias[p.biasOff + b0 * p.n + col]; }
-      if ((p.epilogue & ACCUMULATE) != 0u) { value += c[at]; }
-      c[at] = value;
+      if ((p.epilogue & ACCUMULATE) != 0u) { value += f32(c[at]); }
+      c[at] = TC(value);
     }
   }
 }

@@ -6,9 +6,9 @@
 // A batch is two-level, b = b0·batch1 + b1, so that attention heads are strides and never copies.
 //
 // binding 0  uniform Params
-// binding 1  C     f32
-// binding 2  A     vec4f
-// binding 3  B     vec4f
+// binding 1  C     TC
+// binding 2  A     vec4<TA>
+// binding 3  B     vec4<TB>
 // binding 4  bias  f32[batch0, n]; anything without BIAS
 //
 // A group of SIDE × SIDE threads makes a TILE × TILE piece of C, TILE = 8 · SIDE; K passes by in steps of 8, of which each
@@ -20,6 +20,9 @@
 //     ↓ tileA├───────┼───────┤ HALF   64 sums
 //            │ 4×4   │ 4×4   │
 //            └───────┴───────┘
+alias TA = f32; // each of the three f32 or f16; sums are f32
+alias TB = f32;
+alias TC = f32;
 const SIDE = 8u;
 const THREADS = 64u; // SIDE · SIDE
 const LOADS = 2u; // 16 / SIDE
@@ -41,9 +44,9 @@ struct Params {
   batch1: u32, alpha: f32, biasOff: u32, epilogue: u32, along: u32,
 }
 @group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read_write> c: array<f32>;
-@group(0) @binding(2) var<storage, read> a: array<vec4f>;
-@group(0) @binding(3) var<storage, read> b: array<vec4f>;
+@group(0) @binding(1) var<storage, read_write> c: array<TC>;
+@group(0) @binding(2) var<storage, read> a: array<vec4<TA>>;
+@group(0) @binding(3) var<storage, read> b: array<vec4<TB>>;
 @group(0) @binding(4) var<storage, read> bias: array<f32>;
 
 var<workgroup> tileA: array<f32, STEP * ROW>;
@@ -56,19 +59,19 @@ fn place(i: u32, alongK: bool) -> vec2u {
 
 fn loadA(base: u32, at: vec2u, alongK: bool) -> vec4f {
   if (at.x >= p.m || at.y >= p.k) { return vec4f(); }
-  return a[base + select(at.y * p.aRow + at.x / 4u, at.x * p.aRow + at.y / 4u, alongK)];
+  return vec4f(a[base + select(at.y * p.aRow + at.x / 4u, at.x * p.aRow + at.y / 4u, alongK)]);
 }
 
 fn loadB(base: u32, at: vec2u, alongK: bool) -> vec4f {
   if (at.x >= p.n || at.y >= p.k) { return vec4f(); }
-  return b[base + select(at.y * p.bRow + at.x / 4u, at.x * p.bRow + at.y / 4u, alongK)];
+  return vec4f(b[base + select(at.y * p.bRow + at.x / 4u, at.x * p.bRow + at.y / 4u, alongK)]);
 }
 
 fn store(at: u32, biasAt: u32, sum: f32) {
   var value = p.alpha * sum;
   if ((p.epilogue & BIAS) != 0u) { value += bias[biasAt]; }
-  if ((p.epilogue & ACCUMULATE) != 0u) { value += c[at]; }
-  c[at] = value;
+  if ((p.epilogue & ACCUMULATE) != 0u) { value += f32(c[at]); }
+  c[at] = TC(value);
 }
 
 @compute @workgroup_size(THREADS)

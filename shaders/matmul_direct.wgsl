@@ -8,15 +8,18 @@
 // A batch is two-level, b = b0·batch1 + b1, so that attention heads are strides and never copies.
 //
 // binding 0  uniform Params
-// binding 1  C     f32
-// binding 2  A     vec4f
-// binding 3  B     vec4f
+// binding 1  C     TC
+// binding 2  A     vec4<TA>
+// binding 3  B     vec4<TB>
 // binding 4  bias  f32[batch0, n]; anything without BIAS
 //
 //            n →   COLS                 tile t of a batch: rows (t / tilesN)·ROWS …, columns (t % tilesN)·COLS …
 //          ┌─────┬─────┐
 //     m    │ t   │ t+1 │ ROWS           group g: tiles GROUP·g … GROUP·g + GROUP − 1, one a thread
 //     ↓    └─────┴─────┘
+alias TA = f32; // each of the three f32 or f16; sums are f32
+alias TB = f32;
+alias TC = f32;
 const FORM = 0u;
 const ROWS = 4u;
 const COLS = 4u;
@@ -34,9 +37,9 @@ struct Params {
   batch1: u32, alpha: f32, biasOff: u32, epilogue: u32, tiles: u32,
 }
 @group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read_write> c: array<f32>;
-@group(0) @binding(2) var<storage, read> a: array<vec4f>;
-@group(0) @binding(3) var<storage, read> b: array<vec4f>;
+@group(0) @binding(1) var<storage, read_write> c: array<TC>;
+@group(0) @binding(2) var<storage, read> a: array<vec4<TA>>;
+@group(0) @binding(3) var<storage, read> b: array<vec4<TB>>;
 @group(0) @binding(4) var<storage, read> bias: array<f32>;
 
 fn store(cBase: u32, biasBase: u32, row: u32, col: u32, sum: f32) {
@@ -44,8 +47,8 @@ fn store(cBase: u32, biasBase: u32, row: u32, col: u32, sum: f32) {
   let at = cBase + row * p.cRow + col;
   var value = p.alpha * sum;
   if ((p.epilogue & BIAS) != 0u) { value += bias[biasBase + col]; }
-  if ((p.epilogue & ACCUMULATE) != 0u) { value += c[at]; }
-  c[at] = value;
+  if ((p.epilogue & ACCUMULATE) != 0u) { value += f32(c[at]); }
+  c[at] = TC(value);
 }
 
 @compute @workgroup_size(GROUP)
@@ -78,14 +81,14 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   }
   var bAt = bBase + n0 / 4u;
   for (var k = 0u; k < p.k / 4u; k++) {
-    let r0 = b[bAt];
-    let r1 = b[bAt + p.bRow];
-    let r2 = b[bAt + 2u * p.bRow];
-    let r3 = b[bAt + 3u * p.bRow];
+    let r0 = vec4f(b[bAt]);
+    let r1 = vec4f(b[bAt + p.bRow]);
+    let r2 = vec4f(b[bAt + 2u * p.bRow]);
+    let r3 = vec4f(b[bAt + 3u * p.bRow]);
     bAt += 4u * p.bRow;
 #unroll
     for (var r = 0u; r < ROWS; r++) {
-      let left = a[rowAt[r] + k];
+      let left = vec4f(a[rowAt[r] + k]);
       acc[r] += left.x * r0 + left.y * r1 + left.z * r2 + left.w * r3;
     }
   }
@@ -110,11 +113,11 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     var right: array<vec4f, COLS>;
 #unroll
     for (var j = 0u; j < COLS; j++) {
-      right[j] = b[colAt[j] + k];
+      right[j] = vec4f(b[colAt[j] + k]);
     }
 #unroll
     for (var r = 0u; r < ROWS; r++) {
-      let left = a[rowAt[r] + k];
+      let left = vec4f(a[rowAt[r] + k]);
 #unroll
       for (var j = 0u; j < COLS; j++) {
         acc[r][j] += dot(left, right[j]);
@@ -137,11 +140,11 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     var right: array<vec4f, QUADS>;
 #unroll
     for (var j = 0u; j < QUADS; j++) {
-      right[j] = b[bBase + k * p.bRow + min(n0 / 4u + j, lastN)];
+      right[j] = vec4f(b[bBase + k * p.bRow + min(n0 / 4u + j, lastN)]);
     }
 #unroll
     for (var h = 0u; h < HALF; h++) {
-      let left = a[aBase + k * p.aRow + min(m0 / 4u + h, lastM)];
+      let left = vec4f(a[aBase + k * p.aRow + min(m0 / 4u + h, lastM)]);
 #unroll
       for (var i = 0u; i < 4; i++) {
 #unroll

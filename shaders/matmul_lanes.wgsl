@@ -11,9 +11,9 @@
 // A batch is two-level, b = b0·batch1 + b1, so that attention heads are strides and never copies.
 //
 // binding 0  uniform Params
-// binding 1  C     f32, or vec4f (WIDE)
-// binding 2  A     vec4f
-// binding 3  B     vec4f
+// binding 1  C     TC, or vec4<TC> (WIDE)
+// binding 2  A     vec4<TA>
+// binding 3  B     vec4<TB>
 // binding 4  bias  f32[batch0, n], or vec4f; anything without BIAS
 //
 //           n →  4    4    4    4
@@ -22,6 +22,9 @@
 //     ↓ROWS│    │    │    │    │   group g: tiles (GROUP / LANES)·g …, one a subgroup
 //          └────┴────┴────┴────┘
 enable subgroups;
+alias TA = f32; // each of the three f32 or f16; sums are f32
+alias TB = f32;
+alias TC = f32;
 const FORM = 0u;
 const ROWS = 16u;
 const LANES = 4u;
@@ -30,7 +33,12 @@ const QUADS = 4u; // ROWS / 4
 const LOADS = 1u; // vec4s of m (FORM 2) that a lane loads
 const GROUP = 16u;
 const WIDE = false; // n and C's strides are multiples of 4, columns neighbours
-alias Out = f32;
+alias Out = f32; // or vec4f (WIDE)
+#if WIDE
+alias Stored = vec4<TC>;
+#else
+alias Stored = TC;
+#endif
 const BIAS = 1u; // bits of epilogue
 const ACCUMULATE = 2u;
 
@@ -42,16 +50,16 @@ struct Params {
   batch1: u32, alpha: f32, biasOff: u32, epilogue: u32, tiles: u32, cCol: u32,
 }
 @group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read_write> c: array<Out>;
-@group(0) @binding(2) var<storage, read> a: array<vec4f>;
-@group(0) @binding(3) var<storage, read> b: array<vec4f>;
+@group(0) @binding(1) var<storage, read_write> c: array<Stored>;
+@group(0) @binding(2) var<storage, read> a: array<vec4<TA>>;
+@group(0) @binding(3) var<storage, read> b: array<vec4<TB>>;
 @group(0) @binding(4) var<storage, read> bias: array<Out>;
 
 fn store(at: u32, biasAt: u32, sum: Out) {
   var value = p.alpha * sum;
   if ((p.epilogue & BIAS) != 0u) { value += bias[p.biasOff + biasAt]; }
-  if ((p.epilogue & ACCUMULATE) != 0u) { value += c[at]; }
-  c[at] = value;
+  if ((p.epilogue & ACCUMULATE) != 0u) { value += Out(c[at]); }
+  c[at] = Stored(value);
 }
 
 @compute @workgroup_size(GROUP)
@@ -86,14 +94,14 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
 #if FORM == 0
   var bAt = bBase + min(n0, p.n - 4u) / 4u;
   for (var k = 0u; k < p.k / 4u; k++) {
-    let r0 = b[bAt];
-    let r1 = b[bAt + p.bRow];
-    let r2 = b[bAt + 2u * p.bRow];
-    let r3 = b[bAt + 3u * p.bRow];
+    let r0 = vec4f(b[bAt]);
+    let r1 = vec4f(b[bAt + p.bRow]);
+    let r2 = vec4f(b[bAt + 2u * p.bRow]);
+    let r3 = vec4f(b[bAt + 3u * p.bRow]);
     bAt += 4u * p.bRow;
 #unroll
     for (var i = 0u; i < SHARE; i++) {
-      let own = a[rowAt[i] + k];
+      let own = vec4f(a[rowAt[i] + k]);
 #unroll
       for (var l = 0u; l < LANES; l++) {
         let left = subgroupBroadcast(own, l);
@@ -109,13 +117,13 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   let c2 = bBase + min(n0 + 2u, last) * p.bRow;
   let c3 = bBase + min(n0 + 3u, last) * p.bRow;
   for (var k = 0u; k < p.k / 4u; k++) {
-    let r0 = b[c0 + k];
-    let r1 = b[c1 + k];
-    let r2 = b[c2 + k];
-    let r3 = b[c3 + k];
+    let r0 = vec4f(b[c0 + k]);
+    let r1 = vec4f(b[c1 + k]);
+    let r2 = vec4f(b[c2 + k]);
+    let r3 = vec4f(b[c3 + k]);
 #unroll
     for (var i = 0u; i < SHARE; i++) {
-      let own = a[rowAt[i] + k];
+      let own = vec4f(a[rowAt[i] + k]);
 #unroll
       for (var l = 0u; l < LANES; l++) {
         let left = subgroupBroadcast(own, l);
@@ -134,11 +142,11 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   }
   let bAt = bBase + min(n0, p.n - 4u) / 4u;
   for (var k = 0u; k < p.k; k++) {
-    let right = b[bAt + k * p.bRow];
+    let right = vec4f(b[bAt + k * p.bRow]);
     var own: array<vec4f, LOADS>;
 #unroll
     for (var i = 0u; i < LOADS; i++) {
-      own[i] = a[aAt[i] + k * p.aRow];
+      own[i] = vec4f(a[aAt[i] + k * p.aRow]);
     }
 #unroll
     for (var q = 0u; q < QUADS; q++) {

@@ -6,13 +6,16 @@
 // A batch is two-level, b = b0·batch1 + b1, so that attention heads are strides and never copies.
 //
 // binding 0  uniform Params
-// binding 1  C     f32
-// binding 2  A     f32
-// binding 3  B     f32
+// binding 1  C     TC
+// binding 2  A     TA
+// binding 3  B     TB
 // binding 4  bias  f32[batch0, n]; anything without BIAS
 //
 // A thread owns a tile of 4 × 4 outputs; tile t of a batch: rows (t / tilesN)·4 …, columns (t % tilesN)·4 …
 // group g: tiles GROUP·g … GROUP·g + GROUP − 1.
+alias TA = f32; // each of the three f32 or f16; sums are f32
+alias TB = f32;
+alias TC = f32;
 const GROUP = 8u;
 const BIAS = 1u; // bits of epilogue
 const ACCUMULATE = 2u;
@@ -25,9 +28,9 @@ struct Params {
   batch1: u32, alpha: f32, biasOff: u32, epilogue: u32, tiles: u32,
 }
 @group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read_write> c: array<f32>;
-@group(0) @binding(2) var<storage, read> a: array<f32>;
-@group(0) @binding(3) var<storage, read> b: array<f32>;
+@group(0) @binding(1) var<storage, read_write> c: array<TC>;
+@group(0) @binding(2) var<storage, read> a: array<TA>;
+@group(0) @binding(3) var<storage, read> b: array<TB>;
 @group(0) @binding(4) var<storage, read> bias: array<f32>;
 
 @compute @workgroup_size(GROUP)
@@ -51,10 +54,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   var acc: array<vec4f, 4>;
   for (var k = 0u; k < p.k; k++) {
     let i = columns + k * p.bRow;
-    let right = vec4f(b[i.x], b[i.y], b[i.z], b[i.w]);
+    let right = vec4f(vec4<TB>(b[i.x], b[i.y], b[i.z], b[i.w]));
 #unroll
     for (var r = 0u; r < 4; r++) {
-      acc[r] += a[rows[r] + k * p.aCol] * right;
+      acc[r] += f32(a[rows[r] + k * p.aCol]) * right;
     }
   }
   // The sums stay in registers as long as every index is a constant: the loop that stores them reads a copy.
@@ -70,8 +73,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
       let at = p.cOff + b0 * p.cB0 + b1 * p.cB1 + row * p.cRow + col;
       var value = p.alpha * sums[i / 4u][i % 4u];
       if ((p.epilogue & BIAS) != 0u) { value += bias[p.biasOff + b0 * p.n + col]; }
-      if ((p.epilogue & ACCUMULATE) != 0u) { value += c[at]; }
-      c[at] = value;
+      if ((p.epilogue & ACCUMULATE) != 0u) { value += f32(c[at]); }
+      c[at] = TC(value);
     }
   }
 }

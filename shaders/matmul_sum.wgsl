@@ -5,11 +5,12 @@
 // C element (m, n) lies at cOff + b0·cB0 + b1·cB1 + m·cRow + n, b = b0·batch1 + b1; P is dense.
 //
 // binding 0  uniform Params
-// binding 1  C     f32
+// binding 1  C     TC
 // binding 2  P     f32[slots, count], count = batches · m · n
 // binding 3  bias  f32[batch0, n]; anything without BIAS
 //
 // A thread makes one number of C; group g: numbers GROUP·g … GROUP·g + GROUP − 1.
+alias TC = f32; // or f16
 const GROUP = 64u;
 const BIAS = 1u; // bits of epilogue
 const ACCUMULATE = 2u;
@@ -20,7 +21,7 @@ struct Params {
   batch1: u32, alpha: f32, biasOff: u32, epilogue: u32,
 }
 @group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read_write> c: array<f32>;
+@group(0) @binding(1) var<storage, read_write> c: array<TC>;
 @group(0) @binding(2) var<storage, read> sums: array<f32>;
 @group(0) @binding(3) var<storage, read> bias: array<f32>;
 
@@ -39,6 +40,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   let at = p.cOff + batch / p.batch1 * p.cB0 + batch % p.batch1 * p.cB1 + row % p.m * p.cRow + column;
   var value = p.alpha * sum;
   if ((p.epilogue & BIAS) != 0u) { value += bias[p.biasOff + batch / p.batch1 * p.n + column]; }
-  if ((p.epilogue & ACCUMULATE) != 0u) { value += c[at]; }
-  c[at] = value;
+  if ((p.epilogue & ACCUMULATE) != 0u) { value += f32(c[at]); }
+  c[at] = TC(value);
 }

@@ -8,9 +8,9 @@
 // Offsets and strides are in vec4 units.
 //
 // binding 0  uniform Params
-// binding 1  C  vec4f
-// binding 2  A  vec4f
-// binding 3  B  vec4f
+// binding 1  C  vec4<TC>
+// binding 2  A  vec4<TA>
+// binding 3  B  vec4<TB>
 //
 //           n →  4    4    4    4
 //          ┌────┬────┬────┬────┐   tile t of a batch: rows (t / tilesN)·ROWS …, columns (t % tilesN)·4·LANES …
@@ -18,6 +18,9 @@
 //     ↓    ├────┼────┼────┼────┤   group g: tiles (GROUP / LANES)·g …, one a subgroup
 //          │    │    │    │    │
 enable subgroups;
+alias TA = f32; // each of the three f32 or f16; sums are f32
+alias TB = f32;
+alias TC = f32;
 const FORM = 1u;
 const QUADS = 2u;
 const LANES = 4u;
@@ -32,9 +35,11 @@ struct Params {
   batch1: u32, alpha: f32, accumulate: u32, tiles: u32,
 }
 @group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read_write> c: array<vec4f>;
-@group(0) @binding(2) var<storage, read> a: array<vec4f>;
-@group(0) @binding(3) var<storage, read> b: array<vec4f>;
+@group(0) @binding(1) var<storage, read_write> c: array<vec4<TC>>;
+@group(0) @binding(2) var<storage, read> a: array<vec4<TA>>;
+@group(0) @binding(3) var<storage, read> b: array<vec4<TB>>;
+
+fn four(at: u32) -> vec4f { return vec4f(b[at]); }
 
 @compute @workgroup_size(GROUP)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) thread: u32) {
@@ -62,10 +67,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   for (var q = 0u; q < QUADS; q++) {
 #if FORM == 0
     let at = bBase + 4u * q * p.bRow + inside;
-    right[q] = p.alpha * mat4x4f(b[at], b[at + p.bRow], b[at + 2u * p.bRow], b[at + 3u * p.bRow]);
+    right[q] = p.alpha * mat4x4f(four(at), four(at + p.bRow), four(at + 2u * p.bRow), four(at + 3u * p.bRow));
 #else
     let at = bBase + 4u * inside * p.bRow + q;
-    right[q] = p.alpha * transpose(mat4x4f(b[at], b[at + p.bRow], b[at + 2u * p.bRow], b[at + 3u * p.bRow]));
+    right[q] = p.alpha * transpose(mat4x4f(four(at), four(at + p.bRow), four(at + 2u * p.bRow), four(at + 3u * p.bRow)));
 #endif
   }
   let writes = mine < p.tiles && column < p.n / 4u;
@@ -77,7 +82,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     var own: array<vec4f, QUADS>;
 #unroll
     for (var q = 0u; q < QUADS; q++) {
-      own[q] = a[begin + q];
+      own[q] = vec4f(a[begin + q]);
     }
 #unroll
     for (var l = 0u; l < LANES; l++) {
@@ -87,8 +92,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
         sum += right[q] * subgroupBroadcast(own[q], l);
       }
       if (writes && row + l < p.m) {
-        if (add) { sum += c[at]; }
-        c[at] = sum;
+        if (add) { sum += vec4f(c[at]); }
+        c[at] = vec4<TC>(sum);
       }
       at += p.cRow;
     }

@@ -2,17 +2,18 @@
 //
 // binding 0  uniform {base, total groups, row length, r, s, first element of W, of B and of out}
 // binding 1  out  f32 [rows]
-// binding 2  W    f32 [rows, row length]
+// binding 2  W    TW [rows, row length]
 // binding 3  A    f32 [r, row length]
 // binding 4  B    f32 [rows, r]
 //
 // Group g takes row g; its squares are summed by a tree.
 const GROUP = 64u;
+alias TW = f32; // or f16
 
 struct Params { base: u32, total: u32, inputs: u32, r: u32, s: f32, wAt: u32, bAt: u32, outAt: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read_write> out: array<f32>;
-@group(0) @binding(2) var<storage, read> w: array<f32>;
+@group(0) @binding(2) var<storage, read> w: array<TW>;
 @group(0) @binding(3) var<storage, read> a: array<f32>;
 @group(0) @binding(4) var<storage, read> b: array<f32>;
 
@@ -26,7 +27,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   for (var i = thread; i < p.inputs; i += GROUP) {
     var delta = 0.0;
     for (var k = 0u; k < p.r; k++) { delta += b[p.bAt + g * p.r + k] * a[k * p.inputs + i]; }
-    let v = w[p.wAt + g * p.inputs + i] + p.s * delta;
+    let v = f32(w[p.wAt + g * p.inputs + i]) + p.s * delta;
     sum += v * v;
   }
   sums[thread] = sum;

@@ -29,7 +29,7 @@ export function packedLayout(layers: number, r: number, outputs: number, inputs:
  * pair (Θa, Θb), two products per stack that lies together in memory; backward takes one dispatch more for the sum over
  * layers.
  *
- * @param weights W0 of each layer, [out, in]; views of one stack are read in place
+ * @param weights W0 of each layer, [out, in], f32 or f16 (all else is f32); views of one stack are read in place
  * @param thetaA [r, in] (`code`) or [r, out] (`rectangular`)
  * @param thetaB [r, in]
  * @returns one tensor with A_l and B_l at the places of `packedLayout`

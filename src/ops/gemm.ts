@@ -1,4 +1,4 @@
-import { GpuError } from '../gpu'
+import { complain, GpuError } from '../gpu'
 import { Tensor } from '../graph'
 import { launch } from './gemm_kernels'
 import { extent, type Gemm, type Matrix, operands, type Part } from './gemm_operands'
@@ -6,10 +6,11 @@ import { extent, type Gemm, type Matrix, operands, type Part } from './gemm_oper
 export type { Gemm, Matrix }
 
 /**
- * C = alpha · A·B (+ bias) (+ C), batched, with any operand transposed in memory. Chooses the kernel; what exceeds a
- * binding is cut into parts along batches, rows, or k (then summed in order).
+ * C = alpha · A·B (+ bias) (+ C), batched, with any operand transposed in memory. A, B and C are f32 or f16 each, sums f32.
+ * Chooses the kernel; what exceeds a binding is cut into parts along batches, rows, or k (then summed in order).
  */
 export function gemm(g: Gemm): void {
+  if (g.bias && g.bias.dtype !== 'f32') complain(g.op, 'bias', 'f32', g.bias.dtype)
   const part: Part = { batch0: 1, batch1: 1, alpha: 1, accumulate: false, bias: null, ...g }
   split(part)
 }
@@ -18,7 +19,7 @@ function split(g: Part): void {
   if (g.m === 0 || g.n === 0 || g.batch0 * g.batch1 === 0) return
   if (g.k === 0) throw new GpuError(`${g.op}: nothing to sum over: the inner dimension is 0`)
   const { maxStorageBufferBindingSize: max, minStorageBufferOffsetAlignment: align } = g.c.tensor.device.limits
-  const tooLarge = operands(g).find((o) => extent(g, o).count * 4 + align > max)
+  const tooLarge = operands(g).find((o) => extent(g, o).count * o.matrix.tensor.width + align > max)
   if (!tooLarge) return launch(g)
   if (g.batch0 > 1) return halve(g, 'batch0')
   if (g.batch1 > 1 && !isInterleaved(g)) return halve(g, 'batch1')

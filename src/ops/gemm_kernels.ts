@@ -87,7 +87,13 @@ export function jobOf(g: Part): Job {
 
 /** The numbers of an operand alone: other matrices may lie between those of a batch, and a matrix may serve several. */
 const bytesOf = ({ batch0, batch1 }: Part, { matrix, rowCount, columns }: Operand) =>
-  4 * rowCount * columns * (matrix.stride0 ? batch0 : 1) * (matrix.stride1 ? batch1 : 1)
+  matrix.tensor.width * rowCount * columns * (matrix.stride0 ? batch0 : 1) * (matrix.stride1 ? batch1 : 1)
+
+/** Constants for what is in half floats; undefined: nothing is. */
+export function halves({ a, b, c }: Pick<Job, 'a' | 'b' | 'c'>): Record<string, string> | undefined {
+  const names = Object.entries({ TA: a, TB: b, TC: c }).flatMap(([name, { tensor }]) => (tensor.dtype === 'f16' ? [name] : []))
+  return names.length ? Object.fromEntries(names.map((name) => [name, 'f16'])) : undefined
+}
 
 const whole = (x: Matrix, first: number) => [first, x.rowStride, x.stride0 ?? 0, x.stride1 ?? 0].every((v) => v % 4 === 0)
 
@@ -111,7 +117,7 @@ function sideOf({ m, n, batches }: Job): number {
 /** A group a tile. */
 function runBlocks(device: Device, job: Job, side: number): void {
   const { op, m, n, a, b, batches, bind, flops, bytes } = job
-  const constants = { SIDE: side, THREADS: side * side, LOADS: 16 / side }
+  const constants = { SIDE: side, THREADS: side * side, LOADS: 16 / side, ...halves(job) }
   const groups = Math.ceil(m / (8 * side)) * Math.ceil(n / (8 * side)) * batches
   // The last word: bits ALONG_M, ALONG_N.
   const words = vectorWords(job, (a.transposed ? 1 : 0) + (b.transposed ? 0 : 2), 1)
@@ -121,14 +127,16 @@ function runBlocks(device: Device, job: Job, side: number): void {
 /** A group a tile. */
 function runTiled(device: Device, job: Job): void {
   const { op, m, n, batches, bind, flops, bytes } = job
-  device.run({ op, shader: tiled, bind, words: words(job), groups: Math.ceil(m / 32) * Math.ceil(n / 32) * batches, flops, bytes })
+  const groups = Math.ceil(m / 32) * Math.ceil(n / 32) * batches
+  device.run({ op, shader: tiled, constants: halves(job), bind, words: words(job), groups, flops, bytes })
 }
 
 /** One tile a thread. */
 function runPlain(device: Device, job: Job): void {
   const { op, m, n, batches, bind, flops, bytes } = job
   const tiles = Math.ceil(m / 4) * Math.ceil(n / 4) * batches
-  device.run({ op, shader: plain, bind, words: [...words(job), tiles], groups: Math.ceil(tiles / 8), flops, bytes })
+  const groups = Math.ceil(tiles / 8)
+  device.run({ op, shader: plain, constants: halves(job), bind, words: [...words(job), tiles], groups, flops, bytes })
 }
 
 /** Strides in numbers, of rows and of columns. */
@@ -144,7 +152,7 @@ function runDirect(device: Device, job: Job, rows: number): void {
   const cols = form === 0 ? 4 : 8
   const tiles = Math.ceil(job.m / rows) * Math.ceil(job.n / cols) * job.batches
   const { op, bind, flops, bytes } = job
-  const constants = { FORM: form, ROWS: rows, COLS: cols, QUADS: cols / 4, HALF: rows / 4 }
+  const constants = { FORM: form, ROWS: rows, COLS: cols, QUADS: cols / 4, HALF: rows / 4, ...halves(job) }
   const words = vectorWords(job, tiles, 1)
   device.run({ op, shader: direct, constants, bind: inVectors(bind), words, groups: Math.ceil(tiles / 8), flops, bytes })
 }
@@ -187,11 +195,8 @@ function runLanes(device: Device, job: Job, rows: number, turned: boolean): void
   const bind = inVectors(job.bind)
   const [down, across] = turned ? [n, m] : [m, n]
   const tiles = Math.ceil(down / rows) * Math.ceil(across / (4 * lanes)) * job.batches
-  const words = vectorWords(
-    turned ? { ...job, m: n, n: m, a: b, b: a, c: { ...c, rowStride: 1 }, skip: { ...skip, a: skip.b, b: skip.a } } : job,
-    tiles,
-    wide ? 4 : 1,
-  )
+  const laid = turned ? { ...job, m: n, n: m, a: b, b: a, c: { ...c, rowStride: 1 }, skip: { ...skip, a: skip.b, b: skip.a } } : job
+  const words = vectorWords(laid, tiles, wide ? 4 : 1)
   device.run({
     op,
     shader: lanesShader,
@@ -204,6 +209,7 @@ function runLanes(device: Device, job: Job, rows: number, turned: boolean): void
       LOADS: Math.ceil(rows / (4 * lanes)),
       WIDE: wide,
       Out: wide ? 'vec4f' : 'f32',
+      ...halves(laid),
     },
     bind: turned ? [bind[0], bind[2], bind[1], bind[3]] : bind,
     words: [...words, turned ? c.rowStride : 1],
@@ -227,7 +233,7 @@ function runThin(device: Device, job: Job): void {
   const { op, m, n, k, epilogue, flops, bytes } = job
   const tiles = Math.ceil(m / thinRows) * Math.ceil(n / (4 * LANES)) * job.batches
   const words = [...vectorWords(job, tiles, 4).slice(0, -3), epilogue, tiles]
-  const constants = { FORM: vectorForm(job) as number, QUADS: k / 4, LANES }
+  const constants = { FORM: vectorForm(job) as number, QUADS: k / 4, LANES, ...halves(job) }
   device.run({
     op,
     shader: thin,

@@ -1,16 +1,33 @@
 // Loaded only where kernels are tuned, or were.
-import { type Chooser, directName, isThin, isWide, type Job, lanesOf, largeRows, usual, type Variant, vectorForm } from './gemm_kernels'
+import {
+  type Chooser,
+  directName,
+  halves,
+  isThin,
+  isWide,
+  type Job,
+  lanesOf,
+  largeRows,
+  usual,
+  type Variant,
+  vectorForm,
+} from './gemm_kernels'
 import { canSplit, partsOf } from './gemm_split'
 
 /** Variants by the name of a product's shape: what a tuner found, what a checkpoint holds. */
 export type Choices = Record<string, Variant>
 
-/** What a product's speed depends on, e.g. `A·Bᵀ 1024×768×768 +bias`, `A·B 64×32×64 of 192`: sides, m × n × k, batches, epilogue. */
+/**
+ * What a product's speed depends on, e.g. `A·Bᵀ 1024×768×768 +bias`, `A·B 64×32×64 of 192 half B`: sides, m × n × k, batches,
+ * epilogue, and what is in half floats.
+ */
 export function shapeName(job: Job): string {
   const { a, b, m, n, k, batches, epilogue } = job
   const sides = `A${a.transposed ? 'ᵀ' : ''}·B${b.transposed ? 'ᵀ' : ''}`
-  const more = [vectorForm(job) === null ? ' odd' : '', epilogue & 1 ? ' +bias' : '', epilogue & 2 ? ' +C' : ''].join('')
-  return `${sides} ${m}×${n}×${k}${batches > 1 ? ` of ${batches}` : ''}${more}`
+  const more = [vectorForm(job) === null ? ' odd' : '', epilogue & 1 ? ' +bias' : '', epilogue & 2 ? ' +C' : '']
+  const half = Object.keys(halves(job) ?? {}).map((name) => name[1])
+  if (half.length) more.push(` half ${half.join('')}`)
+  return `${sides} ${m}×${n}×${k}${batches > 1 ? ` of ${batches}` : ''}${more.join('')}`
 }
 
 /** All that can compute a product on its device, the usual one first. */

@@ -4,7 +4,8 @@ import { gemm } from './gemm'
 import { sumRows } from './sum_rows'
 
 /**
- * y = x · Wᵀ (+ b): x [..., in], W [out, in] as PyTorch stores it, b [out], y [..., out]. f32.
+ * y = x · Wᵀ (+ b): x [..., in], W [out, in] as PyTorch stores it, b [out], y [..., out].
+ * x and W are f32 or f16 each, y is as x; b and all gradients are f32.
  *
  * Backward: dx = dy · W, dW = dyᵀ · x, db = Σ_rows dy. A frozen W costs no dW.
  */
@@ -30,8 +31,9 @@ export function linears(x: Tensor, weights: Tensor[], biases: (Tensor | null)[])
   const rows = x.size / k
   const shape = [...x.shape.slice(0, -1), outputs]
   // Each begins where it can be bound alone.
-  const apart = Math.ceil((rows * outputs) / 64) * 64
-  const y = Tensor.empty(x.device, [(weights.length - 1) * apart + rows * outputs], 'linear')
+  const aligned = 256 / x.width
+  const apart = Math.ceil((rows * outputs) / aligned) * aligned
+  const y = Tensor.empty(x.device, [(weights.length - 1) * apart + rows * outputs], 'linear', x.dtype)
   gemm({
     op: 'linear',
     a: { tensor: x, rowStride: k },

@@ -17,7 +17,7 @@ export interface LowRank {
 
 /**
  * y = x·Wᵀ + b + s·(x'·Aᵀ)·Bᵀ, where x' is x or `input`; x [..., in], W [out, in], y [..., out]. ΔW = s·B·A is never formed,
- * and y and dx are not read a second time by passes of their own. `dense` is x·Wᵀ + b where that is there already: y takes its
+ * and y and dx are not read a second time by passes of their own. x, W and x' are f32 or f16 each, y is as x, all else f32. `dense` is x·Wᵀ + b where that is there already: y takes its
  * place.
  *
  * Backward: h = x'·Aᵀ is kept; dh = s·dy·B, dx = dy·W (+ dh·A where x' is x), dx' = dh·A, dA = dhᵀ·x', dB = s·dyᵀ·h.

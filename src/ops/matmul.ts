@@ -10,7 +10,8 @@ export interface MatmulOptions {
 }
 
 /**
- * y = a · b over the last two dimensions: a [..., m, k], b [..., k, n] or [k, n], y [..., m, n]. f32.
+ * y = a · b over the last two dimensions: a [..., m, k], b [..., k, n] or [k, n], y [..., m, n]. Each f32 or f16,
+ * y as a; gradients are f32.
  *
  * Backward: da = dy · bᵀ, db = aᵀ · dy (summed over the batch where b has none).
  */
@@ -26,7 +27,7 @@ export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tenso
   if (!shared && `${b.shape.slice(0, -2)}` !== `${lead}`)
     complain('matmul', 'the batch of b', `[${lead}] or none`, `[${b.shape.slice(0, -2)}]`)
   const batch = lead.reduce((p, d) => p * d, 1)
-  const y = Tensor.empty(a.device, [...lead, m, n], 'matmul')
+  const y = Tensor.empty(a.device, [...lead, m, n], 'matmul', a.dtype)
   gemm({ op: 'matmul', a: flat(a, transposeA), b: flat(b, transposeB, shared), c: flat(y), m, n, k, batch0: batch })
   return tape('matmul', [a, b], y, (dy, [needA, needB]) => [
     needA ? gradA(a, b, dy, { transposeA, transposeB, shared, m, n, k, batch }) : null,

@@ -4,7 +4,7 @@ import type { Tensor } from '../graph'
 import type { LowRank } from './lora_linear'
 
 /**
- * out[i] = 1 / ‖W[i] + s·B[i]·A‖₂: W [out, in], A [r, in], B [out, r], out [out], f32. W + s·B·A is never formed. Without a
+ * out[i] = 1 / ‖W[i] + s·B[i]·A‖₂: W [out, in], A [r, in], B [out, r], out [out], f32 (W also f16). W + s·B·A is never formed. Without a
  * gradient, as DoRA takes the norm for a constant.
  */
 export function inverseRowNorms(weight: Tensor, { A, B, scaling }: LowRank, out: Tensor): void {
@@ -23,6 +23,7 @@ export function inverseRowNorms(weight: Tensor, { A, B, scaling }: LowRank, out:
     device.run({
       op: 'rowNorm',
       shader,
+      constants: weight.dtype === 'f16' ? { TW: 'f16' } : undefined,
       bind: [o.binding, w.binding, A.bind(), b.binding],
       words: [inputs, r, f32(scaling), w.skip, b.skip, o.skip],
       groups: rows,

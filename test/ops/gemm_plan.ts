@@ -2,8 +2,11 @@
 import type { Device } from '../../src/gpu'
 import { Tensor } from '../../src/graph'
 import { type Gemm, gemm, type Matrix } from '../../src/ops/gemm'
+import { type Chooser, choosing, type Variant } from '../../src/ops/gemm_kernels'
+import { variants } from '../../src/ops/gemm_variants'
 import { assert } from '../harness'
 import { dispatches, type Value } from './check'
+import { dtypeOf, rounded } from './half'
 
 export type Plan = Omit<Gemm, 'op' | 'a' | 'b' | 'c' | 'bias'> & {
   name: string
@@ -11,6 +14,8 @@ export type Plan = Omit<Gemm, 'op' | 'a' | 'b' | 'c' | 'bias'> & {
   b: Omit<Matrix, 'tensor'>
   c: Omit<Matrix, 'tensor'>
   bias?: boolean
+  /** Which of A, B and C are half floats, e.g. `AB`. */
+  half?: string
 }
 
 /** Index of element (row, column) of batch (b0, b1), as the docstring of Matrix says. */
@@ -44,10 +49,13 @@ const last = (p: Plan, x: Omit<Matrix, 'tensor'>, rows: number, columns: number)
 
 /** Runs the product into a C that holds numbers already: those outside the product must stay. */
 export async function check(device: Device, p: Plan, value: (shape: number[]) => Value): Promise<number> {
-  const { name, a, b, c, bias: withBias, ...sizes } = p
-  const inputs = [value([last(p, a, p.m, p.k)]), value([last(p, b, p.k, p.n)]), value([last(p, c, p.m, p.n)])]
+  const { name, a, b, c, bias: withBias, half = '', ...sizes } = p
+  const dtypes = ['A', 'B', 'C'].map((letter) => dtypeOf(half.includes(letter)))
+  const inputs = [value([last(p, a, p.m, p.k)]), value([last(p, b, p.k, p.n)]), value([last(p, c, p.m, p.n)])].map((each, i) =>
+    rounded(each, dtypes[i]),
+  )
   const bias = withBias ? value([(p.batch0 ?? 1) * p.n]) : null
-  const [ta, tb, tc] = inputs.map(({ data }) => Tensor.from(device, data))
+  const [ta, tb, tc] = inputs.map(({ data, shape }, i) => Tensor.from(device, data, shape, dtypes[i]))
   const made = dispatches(device, () =>
     gemm({
       op: 'gemm',
@@ -58,7 +66,7 @@ export async function check(device: Device, p: Plan, value: (shape: number[]) =>
       bias: bias && Tensor.from(device, bias.data),
     }),
   )
-  assert.close(await tc.data(), reference(p, inputs[0], inputs[1], inputs[2], bias), 1e-5, name)
+  assert.close(await tc.data(), reference(p, inputs[0], inputs[1], inputs[2], bias), dtypes[2] === 'f16' ? 2e-3 : 1e-5, name)
   return made.length
 }
 
@@ -82,4 +90,26 @@ export function dense(m: number, n: number, k: number, ta: boolean, tb: boolean,
     c: { rowStride: n },
     ...more,
   }
+}
+
+/** The plan's product by each of its variants, or of those that `among` takes; gives their names. */
+export async function byEach(
+  device: Device,
+  plan: Plan,
+  value: (shape: number[]) => Value,
+  among: (variant: Variant) => boolean = () => true,
+): Promise<Variant[]> {
+  let all: Variant[] = []
+  const list: Chooser = (job) => {
+    all = variants(job).filter(among)
+    return undefined
+  }
+  // A product is dispatched before `check` first waits.
+  await choosing(list, () => check(device, plan, value))
+  for (const variant of all)
+    await choosing(
+      () => variant,
+      () => check(device, { ...plan, name: `${plan.name}, ${variant}` }, value),
+    )
+  return all
 }

@@ -1,29 +1,10 @@
-import type { Device } from '../../src/gpu'
 import { Tensor } from '../../src/graph'
 import { gemm } from '../../src/ops/gemm'
 import { type Chooser, choosing, type Variant } from '../../src/ops/gemm_kernels'
-import { chooserOf, likely, shapeName, variants } from '../../src/ops/gemm_variants'
+import { chooserOf, likely, shapeName } from '../../src/ops/gemm_variants'
 import { assert, openTestDevice, rng, test } from '../harness'
-import { productForms, sizes, type Value, values } from './check'
-import { check, dense, type Plan, sides } from './gemm_plan'
-
-type Draw = (shape: number[]) => Value
-
-/** The plan's product by each of its variants; gives their names. A product is dispatched before `check` first waits. */
-async function byEach(device: Device, plan: Plan, value: Draw): Promise<Variant[]> {
-  let all: Variant[] = []
-  const list: Chooser = (job) => {
-    all = variants(job)
-    return undefined
-  }
-  await choosing(list, () => check(device, plan, value))
-  for (const variant of all)
-    await choosing(
-      () => variant,
-      () => check(device, { ...plan, name: `${plan.name}, ${variant}` }, value),
-    )
-  return all
-}
+import { productForms, sizes, values } from './check'
+import { byEach, check, dense, type Plan, sides } from './gemm_plan'
 
 test('every variant of a product, k in parts among them, against float64', async () => {
   const device = await openTestDevice()
