@@ -37,7 +37,7 @@ export class Kernels {
   get(op: string, shader: Shader, entry: string, constants: Constants | undefined): Kernel {
     let forms = this.#cache.get(shader)
     if (!forms) this.#cache.set(shader, (forms = new Map()))
-    const key = constants ? `${entry} ${JSON.stringify(constants)}` : entry
+    const key = `${entry} ${JSON.stringify(constants ?? {})}`
     let kernel = forms.get(key)
     if (!kernel) forms.set(key, (kernel = this.#make(op, shader, entry, constants)))
     return kernel

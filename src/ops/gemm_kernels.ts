@@ -1,6 +1,7 @@
 import tiled from '../../shaders/matmul.wgsl'
 import blocks from '../../shaders/matmul_blocks.wgsl'
 import { type Binding, type Device, f32, type Word } from '../gpu'
+import { halves } from '../graph'
 import { extent, type Matrix, type Operand, operands, type Part } from './gemm_operands'
 
 // Kernels that only software adapters take: most pages never load them.
@@ -89,11 +90,8 @@ export function jobOf(g: Part): Job {
 const bytesOf = ({ batch0, batch1 }: Part, { matrix, rowCount, columns }: Operand) =>
   matrix.tensor.width * rowCount * columns * (matrix.stride0 ? batch0 : 1) * (matrix.stride1 ? batch1 : 1)
 
-/** Constants for what is in half floats; undefined: nothing is. */
-export function halves({ a, b, c }: Pick<Job, 'a' | 'b' | 'c'>): Record<string, string> | undefined {
-  const names = Object.entries({ TA: a, TB: b, TC: c }).flatMap(([name, { tensor }]) => (tensor.dtype === 'f16' ? [name] : []))
-  return names.length ? Object.fromEntries(names.map((name) => [name, 'f16'])) : undefined
-}
+/** Constants for the operands that are half floats. */
+export const typesOf = ({ a, b, c }: Pick<Job, 'a' | 'b' | 'c'>) => halves({ TA: a.tensor, TB: b.tensor, TC: c.tensor })
 
 const whole = (x: Matrix, first: number) => [first, x.rowStride, x.stride0 ?? 0, x.stride1 ?? 0].every((v) => v % 4 === 0)
 
@@ -117,7 +115,7 @@ function sideOf({ m, n, batches }: Job): number {
 /** A group a tile. */
 function runBlocks(device: Device, job: Job, side: number): void {
   const { op, m, n, a, b, batches, bind, flops, bytes } = job
-  const constants = { SIDE: side, THREADS: side * side, LOADS: 16 / side, ...halves(job) }
+  const constants = { SIDE: side, THREADS: side * side, LOADS: 16 / side, ...typesOf(job) }
   const groups = Math.ceil(m / (8 * side)) * Math.ceil(n / (8 * side)) * batches
   // The last word: bits ALONG_M, ALONG_N.
   const words = vectorWords(job, (a.transposed ? 1 : 0) + (b.transposed ? 0 : 2), 1)
@@ -128,7 +126,7 @@ function runBlocks(device: Device, job: Job, side: number): void {
 function runTiled(device: Device, job: Job): void {
   const { op, m, n, batches, bind, flops, bytes } = job
   const groups = Math.ceil(m / 32) * Math.ceil(n / 32) * batches
-  device.run({ op, shader: tiled, constants: halves(job), bind, words: words(job), groups, flops, bytes })
+  device.run({ op, shader: tiled, constants: typesOf(job), bind, words: words(job), groups, flops, bytes })
 }
 
 /** One tile a thread. */
@@ -136,7 +134,7 @@ function runPlain(device: Device, job: Job): void {
   const { op, m, n, batches, bind, flops, bytes } = job
   const tiles = Math.ceil(m / 4) * Math.ceil(n / 4) * batches
   const groups = Math.ceil(tiles / 8)
-  device.run({ op, shader: plain, constants: halves(job), bind, words: [...words(job), tiles], groups, flops, bytes })
+  device.run({ op, shader: plain, constants: typesOf(job), bind, words: [...words(job), tiles], groups, flops, bytes })
 }
 
 /** Strides in numbers, of rows and of columns. */
@@ -152,7 +150,7 @@ function runDirect(device: Device, job: Job, rows: number): void {
   const cols = form === 0 ? 4 : 8
   const tiles = Math.ceil(job.m / rows) * Math.ceil(job.n / cols) * job.batches
   const { op, bind, flops, bytes } = job
-  const constants = { FORM: form, ROWS: rows, COLS: cols, QUADS: cols / 4, HALF: rows / 4, ...halves(job) }
+  const constants = { FORM: form, ROWS: rows, COLS: cols, QUADS: cols / 4, HALF: rows / 4, ...typesOf(job) }
   const words = vectorWords(job, tiles, 1)
   device.run({ op, shader: direct, constants, bind: inVectors(bind), words, groups: Math.ceil(tiles / 8), flops, bytes })
 }
@@ -209,7 +207,7 @@ function runLanes(device: Device, job: Job, rows: number, turned: boolean): void
       LOADS: Math.ceil(rows / (4 * lanes)),
       WIDE: wide,
       Out: wide ? 'vec4f' : 'f32',
-      ...halves(laid),
+      ...typesOf(laid),
     },
     bind: turned ? [bind[0], bind[2], bind[1], bind[3]] : bind,
     words: [...words, turned ? c.rowStride : 1],
@@ -233,7 +231,7 @@ function runThin(device: Device, job: Job): void {
   const { op, m, n, k, epilogue, flops, bytes } = job
   const tiles = Math.ceil(m / thinRows) * Math.ceil(n / (4 * LANES)) * job.batches
   const words = [...vectorWords(job, tiles, 4).slice(0, -3), epilogue, tiles]
-  const constants = { FORM: vectorForm(job) as number, QUADS: k / 4, LANES, ...halves(job) }
+  const constants = { FORM: vectorForm(job) as number, QUADS: k / 4, LANES, ...typesOf(job) }
   device.run({
     op,
     shader: thin,

@@ -1,8 +1,8 @@
 // Loaded with the tuner: no rule takes it unmeasured.
 import shader from '../../shaders/matmul_sum.wgsl'
 import { f32 } from '../gpu'
-import { Tensor } from '../graph'
-import { halves, type Job, jobOf, kernels, runVariant } from './gemm_kernels'
+import { halves, Tensor } from '../graph'
+import { type Job, jobOf, kernels, runVariant } from './gemm_kernels'
 import type { Part } from './gemm_operands'
 
 /** The parts take one of the two levels of batches, and their sums fit a binding. */
@@ -53,7 +53,7 @@ function runSplit(job: Job, parts: number, run: (part: Part) => void): void {
   device.run({
     op,
     shader,
-    constants: halves({ a: to, b: to, c }),
+    constants: halves({ TC: c.tensor }),
     bind: [bind[0], partial.bind(), bind[3]],
     words: [m, n, slots, count, skip.c, c.rowStride, c.stride0 ?? 0, c.stride1 ?? 0, batch1, f32(alpha), skip.bias, epilogue],
     groups: Math.ceil(count / 64),

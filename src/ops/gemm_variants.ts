@@ -2,12 +2,12 @@
 import {
   type Chooser,
   directName,
-  halves,
   isThin,
   isWide,
   type Job,
   lanesOf,
   largeRows,
+  typesOf,
   usual,
   type Variant,
   vectorForm,
@@ -25,7 +25,7 @@ export function shapeName(job: Job): string {
   const { a, b, m, n, k, batches, epilogue } = job
   const sides = `A${a.transposed ? 'ᵀ' : ''}·B${b.transposed ? 'ᵀ' : ''}`
   const more = [vectorForm(job) === null ? ' odd' : '', epilogue & 1 ? ' +bias' : '', epilogue & 2 ? ' +C' : '']
-  const half = Object.keys(halves(job) ?? {}).map((name) => name[1])
+  const half = Object.keys(typesOf(job)).map((name) => name[1])
   if (half.length) more.push(` half ${half.join('')}`)
   return `${sides} ${m}×${n}×${k}${batches > 1 ? ` of ${batches}` : ''}${more.join('')}`
 }

@@ -1,6 +1,6 @@
 import shader from '../../shaders/row_norm.wgsl'
 import { complain, f32, GpuError } from '../gpu'
-import type { Tensor } from '../graph'
+import { halves, type Tensor } from '../graph'
 import type { LowRank } from './lora_linear'
 
 /**
@@ -23,7 +23,7 @@ export function inverseRowNorms(weight: Tensor, { A, B, scaling }: LowRank, out:
     device.run({
       op: 'rowNorm',
       shader,
-      constants: weight.dtype === 'f16' ? { TW: 'f16' } : undefined,
+      constants: halves({ TW: weight }),
       bind: [o.binding, w.binding, A.bind(), b.binding],
       words: [inputs, r, f32(scaling), w.skip, b.skip, o.skip],
       groups: rows,

@@ -76,7 +76,8 @@ function rows(device: Device): void {
     for (const mask of [null, whole(device, 3, n)]) back(ops.softmax(zeros(device, 3, n), { mask }))
     for (const reduction of ['mean', 'sum'] as const) back(ops.crossEntropy(zeros(device, 3, n), whole(device, 3), { reduction }))
   }
-  inverseRowNorms(zeros(device, 5, 7), { A: zeros(device, 2, 7), B: zeros(device, 5, 2), scaling: 1 }, zeros(device, 5))
+  for (const make of activations(device))
+    inverseRowNorms(make(device, 5, 7), { A: zeros(device, 2, 7), B: zeros(device, 5, 2), scaling: 1 }, zeros(device, 5))
   const [runs, order] = [whole(device, 5, 3), whole(device, 5)]
   for (const first of activations(device))
     for (const second of activations(device))
@@ -84,30 +85,32 @@ function rows(device: Device): void {
 }
 
 function products(device: Device): void {
-  for (const [m, n, k] of [
-    [16, 16, 16],
-    [32, 32, 32],
-    [16, 19, 16],
-    [32, 19, 32],
-    [8, 32, 8],
-    [32, 8, 32],
-    [4, 4, 4],
-    [7, 5, 3],
-  ])
-    for (const transposeA of [false, true])
-      for (const transposeB of [false, true]) {
-        const [a, b] = [transposeA ? [k, m] : [m, k], transposeB ? [n, k] : [k, n]].map((shape) => zeros(device, ...shape))
-        back(ops.matmul(a, b, { transposeA, transposeB }))
-        // C's rows need not begin at a vec4.
-        const matrix = (tensor: Tensor, transposed: boolean) => ({ tensor, rowStride: tensor.shape[1], transposed })
-        const c = { tensor: zeros(device, m, n + 1), rowStride: n + 1 }
-        gemm({ op: 'test', a: matrix(a, transposeA), b: matrix(b, transposeB), c, m, n, k })
-      }
-  // As a tuner may choose.
-  const inParts = (job: Job) => variants(job).find((name) => name.startsWith('split'))
-  choosing(inParts, () => ops.matmul(zeros(device, 4, 128), zeros(device, 128, 4)))
-  // Tiles enough for a GPU.
-  for (const size of [64, 128]) back(ops.matmul(zeros(device, 192, size, 4), zeros(device, 192, 4, size)))
+  for (const make of activations(device)) {
+    for (const [m, n, k] of [
+      [16, 16, 16],
+      [32, 32, 32],
+      [16, 19, 16],
+      [32, 19, 32],
+      [8, 32, 8],
+      [32, 8, 32],
+      [4, 4, 4],
+      [7, 5, 3],
+    ])
+      for (const transposeA of [false, true])
+        for (const transposeB of [false, true]) {
+          const [a, b] = [transposeA ? [k, m] : [m, k], transposeB ? [n, k] : [k, n]].map((shape) => make(device, ...shape))
+          back(ops.matmul(a, b, { transposeA, transposeB }))
+          // C's rows need not begin at a vec4.
+          const matrix = (tensor: Tensor, transposed: boolean) => ({ tensor, rowStride: tensor.shape[1], transposed })
+          const c = { tensor: make(device, m, n + 1), rowStride: n + 1 }
+          gemm({ op: 'test', a: matrix(a, transposeA), b: matrix(b, transposeB), c, m, n, k })
+        }
+    // As a tuner may choose.
+    const inParts = (job: Job) => variants(job).find((name) => name.startsWith('split'))
+    choosing(inParts, () => ops.matmul(make(device, 4, 128), make(device, 128, 4)))
+    // Tiles enough for a GPU.
+    for (const size of [64, 128]) back(ops.matmul(make(device, 192, size, 4), make(device, 192, 4, size)))
+  }
   const dropout = { p: 0.1, rng: { state: Tensor.empty(device, [4], 'test', 'u32'), stream: 0 } }
   const [q, k, v] = [0, 1, 2].map(() => zeros(device, 2, 3, 8))
   back(ops.attention(q, k, v, { heads: 2, mask: whole(device, 2, 3), dropout }))
@@ -126,9 +129,10 @@ async function filesOf(seen: Dispatch[]): Promise<string[]> {
   return Promise.all(seen.map(async ({ shader }) => files.get(typeof shader === 'string' ? shader : (await shader()).default) ?? 'unknown'))
 }
 
-/** Column sums are in parts of any number of rows, and attention's rows of any width. */
+/** Column sums are in parts of any number of rows, attention's rows of any width, and any operand of a product may be in half floats. */
 function formOf(file: string, constants: Constants | undefined): string {
-  const { PER_PART, QUADS, OWNED, ...others } = constants ?? {}
+  const { PER_PART, QUADS, OWNED, TA, TB, TC, ...others } = constants ?? {}
+  if (TA ?? TB ?? TC) others.half = true
   const sorted = Object.entries(others).sort(([a], [b]) => (a < b ? -1 : 1))
   return kernelName(file, 'main', Object.fromEntries(sorted))
 }

@@ -8,8 +8,14 @@ import { productForms, sizes, values } from './check'
 import { byEach, check, dense, type Plan, sides } from './gemm_plan'
 import { withHalves } from './half'
 
-// As training takes them: y = x·Wᵀ, attention's scores, h = x·Aᵀ, dx = dy·W, y += s·h·Bᵀ; and what is left.
-const kinds = ['ABC', 'AB', 'A', 'B', 'C', 'AC', 'BC']
+const [nn, nt, tn] = sides
+/** What training multiplies: which of A, B and C are half floats, and the sides that are then transposed. */
+const kinds = [
+  { half: 'ABC', turned: sides }, // y = x·Wᵀ; attention's products
+  { half: 'A', turned: [nt, tn] }, // h = x·Aᵀ, B = W·Θᵀ; dv = pᵀ·dy
+  { half: 'B', turned: [nn, nt, tn] }, // dx = dy·W, A = Θ·Wᵀ; dA = dhᵀ·x
+  { half: 'C', turned: [nt] }, // y += s·h·Bᵀ
+]
 
 /** Sizes that are whole vec4s only where vec4s run, and their places: a vec4 that begins anywhere in a binding. */
 function vectors(ta: boolean, tb: boolean, more: Partial<Plan>): Plan {
@@ -18,31 +24,30 @@ function vectors(ta: boolean, tb: boolean, more: Partial<Plan>): Plan {
   return p
 }
 
-test('every kernel with each of A, B and C in half floats, either side transposed, against float64', async () => {
-  const device = await openTestDevice()
-  const value = values()
-  const seen = new Set<Variant>()
-  const among = (name: Variant) => !name.startsWith('split') || name.startsWith('split-2×')
-  await withHalves(device, () =>
-    productForms(device, async (form) => {
-      for (const half of kinds)
-        for (const [ta, tb] of sides)
+for (const { half, turned } of kinds)
+  test(`every kernel with ${[...half].join(', ')} in half floats, as training transposes the sides, against float64`, async () => {
+    const device = await openTestDevice()
+    const value = values()
+    const seen = new Set<Variant>()
+    const among = (name: Variant) => !name.startsWith('split') || name.startsWith('split-2×')
+    await withHalves(device, () =>
+      productForms(device, async (form) => {
+        for (const [ta, tb] of turned)
           for (const p of [
             vectors(ta, tb, { half, bias: true, alpha: -0.5 }),
-            vectors(ta, tb, { half, accumulate: true }),
-            dense(12, 20, 132, ta, tb, { half, bias: true, accumulate: true }),
+            dense(12, 20, 132, ta, tb, { half, accumulate: true }),
             dense(9, 7, 131, ta, tb, { half, bias: true, accumulate: true }),
           ])
             for (const name of await byEach(device, { ...p, name: `${p.name}, ${form}` }, value, among)) seen.add(name)
-    }),
-  )
-  const names = ['plain', 'direct-8x4', 'direct-8x8', 'tiled', 'blocks-8', 'blocks-16', 'split-2×plain', 'split-2×blocks-16']
-  if (device.features.has('shader-f16'))
+      }),
+    )
+    if (!device.features.has('shader-f16')) return
+    const names = ['plain', 'direct-8x8', 'tiled', 'blocks-8', 'blocks-16', 'split-2×plain', 'split-2×blocks-16']
     assert.equal(
-      [...names].filter((name) => !seen.has(name)),
+      names.filter((name) => !seen.has(name)),
       [],
     )
-})
+  })
 
 test('products with half floats: random shapes, sides, offsets, gaps that stay as they are, batches', async () => {
   const device = await openTestDevice()
@@ -60,7 +65,7 @@ test('products with half floats: random shapes, sides, offsets, gaps that stay a
           return { offset: some(), rowStride, stride0: rowStride * (transposed ? columns : rows) + some(), transposed }
         }
         const flags = { batch0: random.int(1, 3), alpha: random.next() + 0.5, bias: random.next() < 0.5, accumulate: random.next() < 0.5 }
-        const half = kinds[i % kinds.length]
+        const half = ['ABC', 'AB', 'AC', 'BC', 'A', 'B', 'C'][i % 7]
         const p: Plan = { name: '', m, n, k, a: wide(m, k, ta), b: wide(k, n, tb), c: wide(m, n, false), half, ...flags }
         await check(device, { ...p, name: `${JSON.stringify(p)}, ${form}` }, value)
       }

@@ -1,4 +1,4 @@
-import { type Case, type Check, type Form, f32, numeric, type Random, read, uniform, type Word, written } from '../check'
+import { type Case, type Check, type Form, f32, numeric, orHalf, type Random, read, uniform, type Word, written } from '../check'
 
 /** A product of batch0 × batch1 pairs; strides and offsets in numbers, all of them larger than they would have to be. */
 interface Shape {
@@ -72,6 +72,12 @@ function anyStrides(s: Shape, random: Random, size: number, perGroup: number, wi
   return { words, groups: Math.ceil(tiles / perGroup), slots }
 }
 
+/** Each form also with A, B and C in half floats; a run's start checks what the run mixes. */
+const orHalves = (forms: Form[]): Form[] => [
+  ...forms,
+  ...forms.map((form) => ({ ...form, constants: { ...form.constants, TA: 'f16', TB: 'f16', TC: 'f16' } })),
+]
+
 /** All four ways to store A and B, one with each epilogue; the larger of the sizes spans several tiles. */
 const odd: Shape[] = epilogues((epilogue) => {
   const [ta, tb] = [epilogue > 1, epilogue % 2 === 1]
@@ -81,12 +87,12 @@ const odd: Shape[] = epilogues((epilogue) => {
 })
 
 export const matmul: Check = {
-  forms: [{ on: 'gpus' }],
+  forms: orHalves([{ on: 'gpus' }]),
   cases: (_, random) => odd.map((s) => anyStrides(s, random, 32, 1, false)),
 }
 
 export const matmulBlocks: Check = {
-  forms: [8, 16].map((SIDE) => ({ constants: { SIDE, THREADS: SIDE * SIDE, LOADS: 16 / SIDE }, on: 'gpus' as const })),
+  forms: orHalves([8, 16].map((SIDE) => ({ constants: { SIDE, THREADS: SIDE * SIDE, LOADS: 16 / SIDE }, on: 'gpus' as const }))),
   cases(constants, random) {
     const size = 8 * numeric(constants, 'SIDE', 8)
     const shapes = odd.map((s) => ({ ...s, unit: 4 }))
@@ -102,7 +108,7 @@ export const matmulBlocks: Check = {
 
 /** Sums of parts that lie in slots, as a product would leave them; `single`: one batch of more numbers than a group has threads. */
 export const matmulSum: Check = {
-  forms: [{}],
+  forms: orHalf([{}], 'TC'),
   cases: (_, random) =>
     epilogues((epilogue) => ({ m: epilogue === 1 ? 9 : 5, n: 11, k: 3, ta: false, tb: false, unit: 1, cell: 1, epilogue })).map(
       (s): Case => {
@@ -129,7 +135,7 @@ export const matmulSum: Check = {
 }
 
 export const matmulPlain: Check = {
-  forms: [{ on: 'processors' }],
+  forms: orHalves([{ on: 'processors' }]),
   cases: (_, random) => odd.map((s) => anyStrides(s, random, 4, 8, true)),
 }
 
@@ -148,10 +154,12 @@ function vectors(s: Shape, random: Random, rows: number, columns: number, perGro
 }
 
 export const matmulDirect: Check = {
-  forms: [0, 1, 2].map((FORM) => {
-    const COLS = FORM ? 8 : 4
-    return { constants: { FORM, ROWS: 8, COLS, QUADS: COLS / 4, HALF: 2 }, on: 'processors' }
-  }),
+  forms: orHalves(
+    [0, 1, 2].map((FORM) => {
+      const COLS = FORM ? 8 : 4
+      return { constants: { FORM, ROWS: 8, COLS, QUADS: COLS / 4, HALF: 2 }, on: 'processors' }
+    }),
+  ),
   cases(constants, random) {
     const form = numeric(constants, 'FORM', 0)
     const size = [
@@ -170,10 +178,12 @@ function lanesForm(FORM: number, ROWS: number, LANES: number, WIDE: boolean): Fo
 }
 
 export const matmulLanes: Check = {
-  forms: [4, 8].flatMap((lanes) => [
-    ...[0, 1, 2].flatMap((form) => [8, lanes === 4 ? 32 : 16].map((rows) => lanesForm(form, rows, lanes, true))),
-    ...[1, 2].map((form) => lanesForm(form, 8, lanes, false)),
-  ]),
+  forms: orHalves(
+    [4, 8].flatMap((lanes) => [
+      ...[0, 1, 2].flatMap((form) => [8, lanes === 4 ? 32 : 16].map((rows) => lanesForm(form, rows, lanes, true))),
+      ...[1, 2].map((form) => lanesForm(form, 8, lanes, false)),
+    ]),
+  ),
   cases(constants, random) {
     const [form, rows, lanes] = ['FORM', 'ROWS', 'LANES'].map((name) => numeric(constants, name, 0))
     // Two tiles by two, the last of each not full. Without WIDE C lies transposed.
@@ -186,8 +196,10 @@ export const matmulLanes: Check = {
 }
 
 export const matmulThin: Check = {
-  forms: [4, 8].flatMap((LANES) =>
-    [0, 1].flatMap((FORM) => [1, 2, 4].map((QUADS): Form => ({ constants: { FORM, QUADS, LANES }, on: 'processors', subgroups: LANES }))),
+  forms: orHalves(
+    [4, 8].flatMap((LANES) =>
+      [0, 1].flatMap((FORM) => [1, 2, 4].map((QUADS): Form => ({ constants: { FORM, QUADS, LANES }, on: 'processors', subgroups: LANES }))),
+    ),
   ),
   cases(constants, random) {
     const [form, quads, lanes] = ['FORM', 'QUADS', 'LANES'].map((name) => numeric(constants, name, 0))

@@ -180,7 +180,7 @@ function counted(words: Case['words'], labels: Int32Array, mean: boolean): Case 
 }
 
 export const rowNorm: Check = {
-  forms: [{}],
+  forms: orHalf([{}], 'TW'),
   cases(_, random) {
     const [rows, inputs, r, s, wAt, bAt, outAt] = [9, 131, 5, 0.75, 3, 7, 2]
     const [w, a, b] = [wAt + rows * inputs, r * inputs, bAt + rows * r].map((count) => uniform(random, count))
