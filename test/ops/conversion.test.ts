@@ -3,6 +3,7 @@ import { convert } from '../../src/ops/conversion'
 import { assert, openTestDevice, test } from '../harness'
 import { bothForms, differences, dispatches, sizes, values } from './check'
 import { backward, checkConversion, forward, stack, thetas } from './conversion_reference'
+import { withHalves } from './half'
 
 const cap = { maxStorageBufferBindingSize: 65536, maxComputeWorkgroupsPerDimension: 64 }
 
@@ -68,6 +69,29 @@ test('conversion, rectangular: wide, tall and square weights at every rank; both
       await checkConversion(device, `rectangular ${layers} × [${out}, ${inputs}] r ${r}, ${kernels}`, s, 'rectangular', r, value)
     }
   })
+})
+
+test('conversion: weights in half floats, in a stack and apart, also over a binding; A, B and gradients in f32', async () => {
+  for (const options of [{}, { cap }]) {
+    const device = await openTestDevice(options)
+    const value = values()
+    await withHalves(device, () =>
+      bothForms(device, async (kernels) => {
+        for (const [layers, out, inputs, r, parts] of [
+          [3, 33, 33, 5, 3],
+          [2, 64, 64, 8, 0],
+          [2, 135, 135, 8, 3],
+        ])
+          for (const form of ['code', 'rectangular'] as const) {
+            const s = stack(device, value, layers, out, inputs, parts, Math.max(0, parts - 1), 'f16')
+            await checkConversion(device, `${form} ${layers} × [${out}, ${inputs}] r ${r}, ${kernels}`, s, form, r, value)
+          }
+        const s = stack(device, value, 2, 20, 69, 3, 1, 'f16')
+        await checkConversion(device, `not square, ${kernels}`, s, 'rectangular', 4, value)
+      }),
+    )
+    device.destroy()
+  }
 })
 
 test('conversion: random shapes, ranks and places of the layers', async () => {

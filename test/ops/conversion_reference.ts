@@ -1,8 +1,9 @@
 import type { Device } from '../../src/gpu'
-import { Tensor } from '../../src/graph'
+import { type DType, Tensor } from '../../src/graph'
 import { type ConversionForm, convert, packedLayout } from '../../src/ops/conversion'
 import { assert, rng } from '../harness'
 import { product, type Value } from './check'
+import { rounded } from './half'
 
 /** Layers' weights [out, in] on the device, with the same numbers on the processor. */
 export interface Stack {
@@ -24,16 +25,17 @@ export function stack(
   inputs: number,
   parts = 3,
   pick = 1,
+  dtype: DType = 'f32',
 ): Stack {
   const size = out * inputs
   const exact = (data: Float32Array) => Float64Array.from(data)
   if (parts === 0) {
-    const values = Array.from({ length: layers }, () => value([out, inputs]))
-    const tensors = values.map(({ data, shape }) => Tensor.from(device, data, shape))
+    const values = Array.from({ length: layers }, () => rounded(value([out, inputs]), dtype))
+    const tensors = values.map(({ data, shape }) => Tensor.from(device, data, shape, dtype))
     return { tensors, layers: values.map(({ data }) => exact(data)), outputs: out, inputs }
   }
-  const all = value([layers, parts, out, inputs])
-  const block = Tensor.from(device, all.data, all.shape)
+  const all = rounded(value([layers, parts, out, inputs]), dtype)
+  const block = Tensor.from(device, all.data, all.shape, dtype)
   const at = (l: number) => (l * parts + pick) * size
   const indices = Array.from({ length: layers }, (_, l) => l)
   return {

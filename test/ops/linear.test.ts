@@ -2,6 +2,7 @@ import { backwardAll, Tensor } from '../../src/graph'
 import { linear, linears } from '../../src/ops/linear'
 import { assert, openTestDevice, test } from '../harness'
 import { bothForms, checkOp, columnSums, dispatches, product, productForms, sizes, values } from './check'
+import { rounded, withHalves } from './half'
 
 const forward = (rows: number, out: number, inputs: number) => (x: Float64Array, w: Float64Array, b?: Float64Array) =>
   product(x, w, rows, out, inputs, false, true).map((v, i) => v + (b ? b[i % out] : 0))
@@ -46,6 +47,70 @@ test('linear: with and without bias, odd sizes and multiples of 4, skinny, over 
         })
       }
   })
+})
+
+test('linear: x, W or both in half floats: y as x, gradients f32; both kernels', async () => {
+  const device = await openTestDevice()
+  const value = values()
+  const size = sizes()
+  await bothForms(device, async (form) => {
+    for (const half of [[0, 1], [0], [1]])
+      for (const [rows, out, inputs] of [
+        [5, 33, 17],
+        [20, 36, 68],
+        [size(60), size(60), size(60)],
+      ])
+        await checkOp(device, {
+          name: `linear [${rows}, ${inputs}] to ${out}, ${half} half, ${form}`,
+          inputs: [value([rows, inputs]), value([out, inputs]), value([out])],
+          run: linear,
+          forward: forward(rows, out, inputs),
+          backward: backward(rows, out, inputs, true),
+          half,
+        })
+  })
+  const [x, w, b] = [[2, 3], [4, 3], [4]].map((shape) => Tensor.empty(device, shape, 'test', 'f16'))
+  assert.throws(() => linear(x, w, b), /linear: bias: wanted f32, got f16/)
+})
+
+test('linears: a stack in half floats: each y begins where it can be bound', async () => {
+  const device = await openTestDevice()
+  const value = values()
+  await withHalves(device, () =>
+    productForms(device, async (form) => {
+      for (const [rows, out, inputs] of [
+        [5, 3, 7],
+        [13, 12, 20],
+        [11, 20, 64],
+      ]) {
+        const [xs, ws] = [value([rows, inputs]), value([3, out, inputs])].map((v) => rounded(v, 'f16'))
+        const bs = value([3, out])
+        const [x, w] = [xs, ws].map(({ data, shape }) => Tensor.from(device, data, shape, 'f16'))
+        const b = Tensor.from(device, bs.data, bs.shape)
+        const parts = [0, 1, 2]
+        const ys = linears(
+          x.requireGrad(),
+          parts.map((i) => w.view([out, inputs], i * out * inputs)),
+          parts.map((i) => b.view([out], i * out)),
+        )
+        const dy = parts.map(() => value([rows, out]).data)
+        backwardAll(ys.map((y, i): [Tensor, Tensor] => [y, Tensor.from(device, dy[i], y.shape)]))
+        const dx = new Float64Array(x.size)
+        for (const [i, y] of ys.entries()) {
+          const [xi, wi, bi] = [
+            xs.data,
+            ws.data.subarray(i * out * inputs, (i + 1) * out * inputs),
+            bs.data.subarray(i * out, (i + 1) * out),
+          ]
+          const exact = [xi, wi, bi].map((v) => Float64Array.from(v))
+          assert.is(y.bind().offset % 256, 0)
+          assert.close(await y.data(), forward(rows, out, inputs)(exact[0], exact[1], exact[2]), 2e-3, `y ${i}, ${form}`)
+          backward(rows, out, inputs, false)(Float64Array.from(dy[i]), exact[0], exact[1])[0].forEach((v, j) => (dx[j] += v))
+        }
+        assert.close(await (x.grad as Tensor).data(), dx, 1e-5, `dx, ${form}`)
+      }
+    }),
+  )
 })
 
 test('linears: layers of one input in a stack: values and gradients; one product, and one pass for each part of dx', async () => {

@@ -123,6 +123,29 @@ test("loraLinear: an input of its own for the adapter: x gets the frozen path's 
   })
 })
 
+test('loraLinear: x, its own input and W in half floats, adapters and gradients in f32; both kernels', async () => {
+  const device = await openTestDevice()
+  const value = values()
+  await bothForms(device, async (form) => {
+    for (const s of [
+      { lead: [3], out: 5, inputs: 7, r: 3, scaling: 2 },
+      { lead: [2, 20], out: 36, inputs: 68, r: 8, scaling: 0.5 },
+    ])
+      for (const own of [false, true])
+        await checkOp(device, {
+          name: `half floats [${s.lead}, ${s.inputs}]${own ? ', own input' : ''}, ${form}`,
+          inputs: [...inputsOf(s, value), value([...s.lead, s.inputs]), value([s.out])],
+          run: (x, w, A, B, input, b) => loraLinear(x, w, b, { A, B, scaling: s.scaling, input: own ? input : undefined }),
+          forward: (x, w, a, b, x2, c) => forward(s, x, w, a, b, own ? x2 : x, c),
+          backward: (dy, x, w, a, b, x2) => {
+            const g = backward(s, dy, x, w, a, b, own ? x2 : x)
+            return [own ? g.x : g.x.map((v, i) => v + g.x2[i]), g.w, g.a, g.b, own ? g.x2 : null, g.bias]
+          },
+          half: [0, 1, 4],
+        })
+  })
+})
+
 test('loraLinear: dropout on the adapter input: y, dx and dA see the mask, the frozen path does not', async () => {
   const device = await openTestDevice()
   const value = values()

@@ -1,7 +1,7 @@
 import { Tensor } from '../../src/graph'
 import { matmul } from '../../src/ops/matmul'
 import { assert, openTestDevice, test } from '../harness'
-import { checkOp, product, productForms, sizes as randomSizes, values } from './check'
+import { bothForms, checkOp, product, productForms, sizes as randomSizes, values } from './check'
 
 interface Sizes {
   m: number
@@ -72,6 +72,22 @@ test('matmul: either side transposed, batched, b shared; both kernels', async ()
         for (const tb of [false, true]) {
           const { shapes, ...rest } = matmulCase(size, ta, tb)
           await checkOp(device, { ...rest, name: `${rest.name}, ${form}`, inputs: shapes.map((s) => value(s)) })
+        }
+  })
+})
+
+test('matmul: either side, or both, in half floats: y as a, gradients f32; both kernels', async () => {
+  const device = await openTestDevice()
+  const value = values()
+  await bothForms(device, async (form) => {
+    for (const half of [[0, 1], [0], [1]])
+      for (const size of [sizes[5], sizes[4], sizes[9], sizes[10]])
+        for (const [ta, tb] of [
+          [false, true],
+          [true, false],
+        ]) {
+          const { shapes, ...rest } = matmulCase(size, ta, tb)
+          await checkOp(device, { ...rest, name: `${rest.name}, ${half} half, ${form}`, inputs: shapes.map((s) => value(s)), half })
         }
   })
 })

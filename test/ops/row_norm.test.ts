@@ -1,10 +1,11 @@
-import { Tensor } from '../../src/graph'
+import type { Device } from '../../src/gpu'
+import { type DType, Tensor } from '../../src/graph'
 import { inverseRowNorms } from '../../src/ops/row_norm'
 import { assert, openTestDevice, test } from '../harness'
 import { sizes, values } from './check'
+import { rounded, withHalves } from './half'
 
-test('inverseRowNorms: 1/‖W + s·B·A‖ of each row, of a matrix inside a larger one too', async () => {
-  const device = await openTestDevice()
+async function check(device: Device, dtype: DType): Promise<void> {
   const value = values()
   const size = sizes()
   for (const [outputs, inputs, r, before] of [
@@ -15,8 +16,8 @@ test('inverseRowNorms: 1/‖W + s·B·A‖ of each row, of a matrix inside a lar
     [300, 48, 16, 5],
     [size(90), size(90), size(9), size(30)],
   ]) {
-    const [stack, a, b] = [value([before + outputs * inputs]), value([r, inputs]), value([outputs, r])]
-    const weight = Tensor.from(device, stack.data).view([outputs, inputs], before)
+    const [stack, a, b] = [rounded(value([before + outputs * inputs]), dtype), value([r, inputs]), value([outputs, r])]
+    const weight = Tensor.from(device, stack.data, stack.shape, dtype).view([outputs, inputs], before)
     const [A, B] = [a, b].map(({ data, shape }) => Tensor.from(device, data, shape))
     const out = Tensor.empty(device, [outputs], 'test')
     inverseRowNorms(weight, { A, B, scaling: 0.7 }, out)
@@ -29,8 +30,17 @@ test('inverseRowNorms: 1/‖W + s·B·A‖ of each row, of a matrix inside a lar
       }
       return 1 / Math.sqrt(sum)
     })
-    assert.close(await out.data(), expected, 1e-5, `[${outputs}, ${inputs}], r ${r}`)
+    assert.close(await out.data(), expected, 1e-5, `[${outputs}, ${inputs}], r ${r}, ${dtype}`)
   }
+}
+
+test('inverseRowNorms: 1/‖W + s·B·A‖ of each row, of a matrix inside a larger one too', async () => {
+  await check(await openTestDevice(), 'f32')
+})
+
+test('inverseRowNorms of W in half floats', async () => {
+  const device = await openTestDevice()
+  await withHalves(device, () => check(device, 'f16'))
 })
 
 test('inverseRowNorms: wrong shapes are refused by name', async () => {
