@@ -4,10 +4,12 @@ import { elementwise } from './accumulate'
 import { backward, tape } from './tape'
 
 /** f16: half floats, for frozen weights and activations on devices with `shader-f16`; gradients are f32. */
-export type DType = 'f32' | 'f16' | 'u32' | 'i32'
+export type DType = FloatDType | 'u32' | 'i32'
+/** Of weights and activations. */
+export type FloatDType = 'f32' | 'f16'
 
 /** Bytes of `count` numbers, a whole number of words. */
-export const bytesOf = (count: number, dtype: DType) => (dtype === 'f16' ? 4 * Math.ceil(count / 2) : 4 * count)
+export const bytesOf = (count: number, dtype: DType = 'f32') => (dtype === 'f16' ? 4 * Math.ceil(count / 2) : 4 * count)
 
 /** What an op leaves on the tape: its inputs, and the rule that turns the gradient of its output into theirs. */
 export interface Node {

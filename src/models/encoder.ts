@@ -1,5 +1,5 @@
 import type { Device } from '../gpu'
-import { Tensor } from '../graph'
+import { bytesOf, type FloatDType, Tensor } from '../graph'
 import { LayerNorm } from '../nn/layer_norm'
 import { forwardAll, Linear } from '../nn/linear'
 import type { Pass } from '../nn/pass'
@@ -32,21 +32,26 @@ export class Encoder {
     readonly config: EncoderConfig,
     /** `roberta` or `bert`: begins the module paths that adapters match. */
     readonly prefix: string,
+    /** Of the frozen weights, by table or kind of layer; all else is f32. */
+    dtypeOf: (group: string) => FloatDType = () => 'f32',
   ) {
     const { hiddenSize: h, intermediateSize: f, numHiddenLayers: n } = config
-    const own = (name: string, shape: number[]) => this.#own(name, new Tensor(device, device.allocatePinned(size(shape) * 4, name), shape))
+    const own = (name: string, shape: number[], dtype?: FloatDType) =>
+      this.#own(name, new Tensor(device, device.allocatePinned(bytesOf(size(shape), dtype), name), shape, dtype))
+    const table = (name: string, rows: number) => own(name, [rows, h], dtypeOf(name))
+    const stack = (name: string, parts: number, shape: [number, number]) => weightStack(device, name, n, parts, shape, dtypeOf(name))
     const norm = (name: string) => new LayerNorm(own(`${name}.weight`, [h]), own(`${name}.bias`, [h]), config.layerNormEps)
-    this.word = own('embeddings.word_embeddings.weight', [config.vocabSize, h])
-    this.position = own('embeddings.position_embeddings.weight', [config.maxPositionEmbeddings, h])
-    this.type = own('embeddings.token_type_embeddings.weight', [config.typeVocabSize, h])
+    this.word = table('embeddings.word_embeddings.weight', config.vocabSize)
+    this.position = table('embeddings.position_embeddings.weight', config.maxPositionEmbeddings)
+    this.type = table('embeddings.token_type_embeddings.weight', config.typeVocabSize)
     this.norm = norm('embeddings.LayerNorm')
-    const qkv = weightStack(device, 'attention.self', n, 3, h, h)
+    const qkv = stack('attention.self', 3, [h, h])
     // Side by side for one product, as far as each can be bound alone too.
-    const qkvBias = h % 64 ? null : weightStack(device, 'attention.self.bias', n, 3, 1, h)
+    const qkvBias = h % 64 ? null : weightStack(device, 'attention.self.bias', n, 3, [1, h])
     const stacks = {
-      'attention.output.dense': weightStack(device, 'attention.output.dense', n, 1, h, h),
-      'intermediate.dense': weightStack(device, 'intermediate.dense', n, 1, f, h),
-      'output.dense': weightStack(device, 'output.dense', n, 1, h, f),
+      'attention.output.dense': stack('attention.output.dense', 1, [h, h]),
+      'intermediate.dense': stack('intermediate.dense', 1, [f, h]),
+      'output.dense': stack('output.dense', 1, [h, f]),
     }
     const linear = (name: string, weight: Tensor, stacked?: Tensor) => {
       this.#own(`${name}.weight`, weight)

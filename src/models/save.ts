@@ -10,6 +10,8 @@ const torchTypes = { F32: 'float32', F16: 'float16', BF16: 'bfloat16' } as const
  */
 export async function writeModel(model: ModelForSequenceClassification, files: Files): Promise<void> {
   const { storedType: dtype } = model
+  if (model.dtype !== 'fp32')
+    throw new Error(`savePretrained: the weights of ${model.nameOrPath} were rounded to half floats: load it with dtype "fp32" to save it`)
   const tensors = [...namedTensors(model)].map(([name, tensor]) => ({ name, shape: tensor.shape, dtype, read: () => tensor.data() }))
   await files.write('model.safetensors', streamSafetensors(tensors))
   await files.write('config.json', new TextEncoder().encode(`${JSON.stringify(configJson(model), null, 2)}\n`))

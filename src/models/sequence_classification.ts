@@ -1,5 +1,5 @@
 import type { Device } from '../gpu'
-import { noGrad, Tensor } from '../graph'
+import { type FloatDType, noGrad, Tensor } from '../graph'
 import { type Files, type FloatType, openFolder } from '../io'
 import { Linear } from '../nn/linear'
 import { Pass } from '../nn/pass'
@@ -10,6 +10,9 @@ import { tanh } from '../ops/tanh'
 import type { EncoderConfig } from './config'
 import { Encoder } from './encoder'
 import { hostInputs, inputTensors, type ModelInputs, type TokenBatch, writeInputs } from './inputs'
+
+/** transformers.js' names: `fp16` has frozen weights and activations as half floats, all that is trained as f32. */
+export type ModelDType = 'fp32' | 'fp16'
 
 /** An encoder with transformers' classification head; RoBERTa's and BERT's heads are two small classes below. */
 export interface SequenceClassifier {
@@ -125,8 +128,10 @@ export class ModelForSequenceClassification implements SequenceClassifier {
   digest = ''
   /** The same of the encoder alone, which does not hang on the head that was drawn. */
   encoderDigest = ''
-  /** How the checkpoint stores the encoder; here all is f32. */
+  /** How the checkpoint stores the encoder. */
   storedType: FloatType = 'F32'
+  /** How the frozen weights lie on the device. */
+  readonly dtype: ModelDType
 
   constructor(
     readonly device: Device,
@@ -135,8 +140,11 @@ export class ModelForSequenceClassification implements SequenceClassifier {
     readonly nameOrPath: string,
     /** Shares the weights of this model; only an output layer for another number of labels is its own. */
     of?: ModelForSequenceClassification,
+    /** For `fp16`: of each group of frozen weights. */
+    dtypeOf?: (group: string) => FloatDType,
   ) {
-    this.encoder = of?.encoder ?? new Encoder(device, config, config.modelType)
+    this.dtype = of?.dtype ?? (dtypeOf ? 'fp16' : 'fp32')
+    this.encoder = of?.encoder ?? new Encoder(device, config, config.modelType, dtypeOf)
     const Head = config.modelType === 'roberta' ? RobertaHead : BertHead
     this.head = of && of.config.numLabels === config.numLabels ? of.head : new Head(device, config, of?.head.linears[0])
     if (of) Object.assign(this, { digest: of.digest, encoderDigest: of.encoderDigest, storedType: of.storedType })

@@ -69,18 +69,37 @@ function fitting(tensor: Tensor, entry: TensorEntry, file: string): TensorEntry 
   return entry
 }
 
+export interface LoadingOptions {
+  /** Numbers that are in memory at once. */
+  chunk?: number
+  /** Sees the encoder's numbers, piece by piece, as the file has them. */
+  watch?: (name: string, tensor: Tensor, values: Float32Array) => void
+}
+
 /**
- * Streams the tensors of a plan to the GPU, `chunk` numbers at a time, and draws those that the file lacks: weights
- * N(0, initializerRange) by `seed`, biases zero.
+ * Streams the tensors of a plan to the GPU and draws those that the file lacks: weights N(0, initializerRange) by `seed`, biases
+ * zero.
  */
-export async function loadWeights(model: ModelForSequenceClassification, plan: WeightPlan, seed: number, chunk?: number): Promise<void> {
+export async function loadWeights(
+  model: ModelForSequenceClassification,
+  plan: WeightPlan,
+  seed: number,
+  { chunk, watch }: LoadingOptions = {},
+): Promise<void> {
   const { prefix, tensors } = model.encoder
   const digest = new Digest()
   const write = (tensor: Tensor, values: Float32Array) => {
     digest.add(values)
     tensor.write(values)
   }
-  for (const [name, tensor] of tensors) await load(tensor, plan.found.get(`${prefix}.${name}`) as TensorEntry, write, chunk)
+  for (const [bare, tensor] of tensors) {
+    const name = `${prefix}.${bare}`
+    const seen: Write = (part, values) => {
+      watch?.(name, part, values)
+      write(part, values)
+    }
+    await load(tensor, plan.found.get(name) as TensorEntry, seen, chunk)
+  }
   model.encoderDigest = digest.hex
   const { dtype } = [...plan.found.values()][0]
   model.storedType = dtype === 'F16' || dtype === 'BF16' ? dtype : 'F32'

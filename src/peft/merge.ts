@@ -14,6 +14,8 @@ export function mergedWeights(
   adapters: Adapter[],
   on: ReadonlyMap<Tensor, Tensor> = new Map(),
 ): ReadonlyMap<Tensor, Tensor> {
+  if (base.dtype !== 'fp32')
+    throw new Error(`merge: the weights of ${base.nameOrPath} were rounded to half floats, and ΔW would be too: load it with dtype "fp32"`)
   const weights = new Map(on)
   const layers = new Map(linearsOf(base).map((layer) => [layer.name, layer]))
   for (const { method, parameters } of adapters)

@@ -30,7 +30,7 @@ export interface WholeTensor {
 /**
  * What an adapter trains of the base itself: all below `modulesToSave`, the classification head, and biases.
  * @param targets paths of the adapted layers
- * @throws Error where a name of `modulesToSave` ends no module's path
+ * @throws Error where a name of `modulesToSave` ends no module's path, and where a tensor was loaded as half floats
  */
 export function wholeTensors(model: ModelForSequenceClassification, config: ResolvedPeftConfig, targets: readonly string[]): WholeTensor[] {
   const names = modulesOf(model).map(({ name }) => name)
@@ -45,10 +45,13 @@ export function wholeTensors(model: ModelForSequenceClassification, config: Reso
   const inPlace = (name: string) =>
     peftType === 'FULL' || (name.endsWith('.bias') && (bias === 'all' || (bias.endsWith('_only') && adapted(name))))
   return [...namedTensors(model)].flatMap(([name, tensor]) => {
-    if (saved.some((module) => name.startsWith(`${module}.`)))
-      return [{ name, tensor, copied: peftType !== 'FULL' && peftType !== 'BITFIT' }]
+    const copied = saved.some((module) => name.startsWith(`${module}.`))
+    if (!copied && !inPlace(name)) return []
+    if (tensor.dtype === 'f16')
+      throw new Error(`${name} would be trained, but dtype "fp16" made half floats of it, which are frozen: load the model with dtype "fp32"`)
+    if (copied) return [{ name, tensor, copied: peftType !== 'FULL' && peftType !== 'BITFIT' }]
     // PEFT finds an adapted layer's own bias below the layer that it put around it.
-    return inPlace(name) ? [{ name: adapted(name) ? name.replace(/bias$/, 'base_layer.bias') : name, tensor, copied: false }] : []
+    return [{ name: adapted(name) ? name.replace(/bias$/, 'base_layer.bias') : name, tensor, copied: false }]
   })
 }
 

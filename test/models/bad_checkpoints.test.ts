@@ -137,7 +137,7 @@ for (const chunk of [1, 7, 64, 1000])
     const entries = await openSafetensors(files, 'model.safetensors')
     ranges.length = 0
     const model = new ModelForSequenceClassification(await openTestDevice(), config, 'm')
-    await loadWeights(model, planWeights(meta, entries, { file: 'm' }), 1, chunk)
+    await loadWeights(model, planWeights(meta, entries, { file: 'm' }), 1, { chunk })
     assert.ok(ranges.every(([start, end]) => end - start <= 4 * chunk))
     assert.is(
       ranges.length,
