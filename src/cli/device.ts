@@ -1,11 +1,13 @@
 import { guard } from '../doctor'
 import { type Device, openDevice } from '../gpu'
 import { userCache } from '../io'
-import type { deviceFlags, Values } from './flags'
+import type { deviceFlags, precisionFlags, Values } from './flags'
+
+type DeviceSettings = Values<typeof deviceFlags & typeof precisionFlags>
 
 /** `openCliDevice`, and each kernel that a run records is checked on it before it computes; an answer is kept. */
 export async function openCheckedDevice(
-  settings: Values<typeof deviceFlags>,
+  settings: DeviceSettings,
   say: (line: string) => void,
   options: { profile?: boolean } = {},
 ): Promise<Device> {
@@ -16,7 +18,7 @@ export async function openCheckedDevice(
 
 /** Opens the GPU that was asked for; falls back to the processor unless told not to, and says so. */
 export async function openCliDevice(
-  settings: Values<typeof deviceFlags>,
+  settings: DeviceSettings,
   say: (line: string) => void,
   { profile }: { profile?: boolean } = {},
 ): Promise<Device> {
@@ -32,6 +34,12 @@ export async function openCliDevice(
     const message = thrown.message.replace('ask for it: openDevice({ software: true })', 'leave out --no-software')
     throw new Error(message.replace(/^openDevice: profile/, '--profile'))
   })
+  if (settings.fp16 && !device.features.has('shader-f16')) {
+    device.destroy()
+    throw new Error(
+      `--fp16: ${device.adapterName} has no shader-f16, and so no half floats: leave --fp16 out (--no-fp16 for a run that was trained with it), or choose another by --adapter`,
+    )
+  }
   if (device.software) say('condlora: the processor computes, not a GPU, which is slow (--no-software refuses that)')
   return device
 }

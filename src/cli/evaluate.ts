@@ -1,8 +1,8 @@
 import { Trainer } from '../train'
 import { readEvaluationData } from './data'
 import { openCheckedDevice } from './device'
-import { type Common, dataFlags, deviceFlags, type Settings } from './flags'
-import { findSource, loadTrained, type Source } from './load'
+import { type Common, dataFlags, deviceFlags, precisionFlags, type Settings } from './flags'
+import { dtypeOf, findSource, loadTrained, type Source } from './load'
 import { showProgress } from './progress'
 import { print, speaker } from './say'
 import { pick } from './settings'
@@ -17,6 +17,7 @@ export interface EvaluateOptions extends Common, Omit<Source, 'run'> {
 }
 
 const { format, text, textPair, label, labels } = dataFlags
+const flags = { ...deviceFlags, ...precisionFlags }
 const rowFlags = { format, text, textPair, label, labels }
 
 /** `condlora evaluate` */
@@ -27,9 +28,10 @@ export async function evaluate(run: string | undefined, options: EvaluateOptions
   const where: Settings = { ...own, format: options.data === undefined ? runFormat : undefined, ...pick(rowFlags, options) }
   const say = speaker(options)
   const { name, rows } = await readEvaluationData(options, where, say)
-  const device = await openCheckedDevice({ ...pick(deviceFlags, own), ...pick(deviceFlags, options) }, say)
+  const computed = { ...pick(flags, own), ...pick(flags, options) }
+  const device = await openCheckedDevice(computed, say)
   try {
-    const { model, tokenizer } = await loadTrained(device, settings, adapterFolder)
+    const { model, tokenizer } = await loadTrained(device, settings, adapterFolder, dtypeOf(computed))
     const args = {
       perDeviceEvalBatchSize: options.perDeviceEvalBatchSize ?? own.perDeviceEvalBatchSize,
       maxLength: options.maxLength ?? own.maxLength,

@@ -103,6 +103,11 @@ export const deviceFlags = {
   memoryLimit: make(bytes, 'never hold more than this on the GPU, e.g. 2GiB'),
 }
 
+/** How the model lies on the device. */
+export const precisionFlags = {
+  fp16: make(flag, 'frozen weights and activations as half floats, for half their memory; wants a device with shader-f16'),
+}
+
 export const runFlags = {
   model: make(
     text('<folder or name>'),
@@ -116,6 +121,7 @@ const { perDeviceTrainBatchSize, gradientCheckpointing } = trainerFlags
 /** What a step's size depends on. */
 export const planFlags = {
   ...methodFlags,
+  ...precisionFlags,
   numLabels: dataFlags.numLabels,
   perDeviceTrainBatchSize,
   gradientCheckpointing,
@@ -123,7 +129,7 @@ export const planFlags = {
 }
 
 /** Every setting of a training run, as flags and as keys of a config file. */
-export const trainFlags = { ...runFlags, ...dataFlags, ...methodFlags, ...trainerFlags, ...deviceFlags }
+export const trainFlags = { ...runFlags, ...dataFlags, ...methodFlags, ...trainerFlags, ...precisionFlags, ...deviceFlags }
 
 type Value<F> = F extends Flag<infer T> ? T : never
 export type Values<Flags> = { -readonly [K in keyof Flags]?: Value<Flags[K]> }

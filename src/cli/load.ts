@@ -3,6 +3,7 @@ import { AutoTokenizer, type Tokenizer } from '../data'
 import type { Device } from '../gpu'
 import { openFolder, readJson } from '../io'
 import { AutoModelForSequenceClassification } from '../models/auto'
+import type { ModelDType } from '../models/sequence_classification'
 import { type CallablePeftModel, PeftModel } from '../peft'
 import { adapterLabels } from '../peft/labels'
 import { glueClasses } from './data'
@@ -73,15 +74,18 @@ export async function loadTrained(
   device: Device,
   settings: Settings,
   adapterFolder: string,
+  dtype: ModelDType = 'fp32',
 ): Promise<{ model: CallablePeftModel; tokenizer: Tokenizer }> {
   const name = settings.model as string
   const base = await AutoModelForSequenceClassification.fromPretrained(name, {
-    device,
+    ...{ device, dtype },
     ...classChoice(settings),
     notice: () => {}, // that the base has no head is no news: the adapter brings it
   })
   return { model: await PeftModel.fromPretrained(base, adapterFolder), tokenizer: await AutoTokenizer.fromPretrained(name) }
 }
+
+export const dtypeOf = ({ fp16 }: { fp16?: boolean }): ModelDType => (fp16 ? 'fp16' : 'fp32')
 
 export function classChoice(settings: Settings): { id2label?: string[]; numLabels?: number } {
   const { labels, numLabels } = settings.task ? glueClasses(settings.task) : settings

@@ -52,12 +52,13 @@ export function modelCard({ settings, base, labels, peft, metrics, steps }: Card
   ].join('\n')}\n`
 }
 
-function about({ rank, alpha, learningRate, seed }: Settings, method: string, steps: number): string[] {
+function about({ rank, alpha, learningRate, seed, fp16 }: Settings, method: string, steps: number): string[] {
   const parts = [
     ...(rank === undefined ? [] : [`rank ${rank}`, `alpha ${alpha}`]),
     `${steps} steps`,
     `learning rate ${learningRate}`,
     `seed ${seed}`,
+    ...(fp16 ? ['frozen weights as half floats (fp16)'] : []),
   ]
   return [`Method: ${method}; ${parts.join(', ')}.`, '']
 }

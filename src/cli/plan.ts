@@ -24,7 +24,10 @@ export async function plan(source: string, options: InfoOptions): Promise<void> 
   if (tokens > most) throw new UsageError(`--max-length: ${source} takes at most ${most} tokens, got ${tokens}`)
   const device = await openCliDevice(options, speaker(options))
   try {
-    const model = await getPeftModel(new ModelForSequenceClassification(device, config, source), peftSettings(settings))
+    const model = await getPeftModel(
+      new ModelForSequenceClassification(device, config, source, undefined, options.fp16 ? () => 'f16' : undefined),
+      peftSettings(settings),
+    )
     const step = await planStep(model, pick(trainerFlags, { ...options }), rows, tokens)
     const told = { model: source, adapter: device.adapterName, trained: model.trainableParameters(), ...step }
     print(options.json ? JSON.stringify(told) : text(step, device.adapterName))

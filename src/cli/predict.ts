@@ -6,8 +6,8 @@ import { TextClassification } from '../peft/text_classification'
 import { readTexts } from './data'
 import { openCheckedDevice } from './device'
 import { UsageError } from './failure'
-import { type Common, deviceFlags, type Settings } from './flags'
-import { classChoice, findSource, type Source } from './load'
+import { type Common, deviceFlags, precisionFlags, type Settings } from './flags'
+import { classChoice, dtypeOf, findSource, type Source } from './load'
 import { print, speaker } from './say'
 import { pick } from './settings'
 
@@ -19,6 +19,8 @@ export interface PredictOptions extends Common, Omit<Source, 'run'> {
   [key: string]: unknown
 }
 
+const flags = { ...deviceFlags, ...precisionFlags }
+
 /** `condlora predict`: with --model and --adapter-folder there is no RUN, and the first word is a text. */
 export async function predict(words: string[], options: PredictOptions): Promise<void> {
   const named = options.model !== undefined || options.adapterFolder !== undefined
@@ -26,9 +28,10 @@ export async function predict(words: string[], options: PredictOptions): Promise
   const { settings, adapterFolder } = await findSource({ ...options, run })
   const inputs = await findTexts(texts, options, settings)
   const say = speaker(options)
-  const device = await openCheckedDevice({ ...pick(deviceFlags, settings), ...pick(deviceFlags, options) }, say)
+  const computed = { ...pick(flags, settings), ...pick(flags, options) }
+  const device = await openCheckedDevice(computed, say)
   try {
-    const classify = await TextClassification.fromPretrained(settings.model as string, { device })
+    const classify = await TextClassification.fromPretrained(settings.model as string, { device, dtype: dtypeOf(computed) })
     await classify.loadAdapter(adapterFolder, 'run', classChoice(settings))
     // In pieces, so that the first results come early.
     const piece = 256

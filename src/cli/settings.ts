@@ -142,6 +142,8 @@ export function checkNeeds(s: Settings, flags: Settings): void {
     throw new UsageError('--x-scaling: says nothing without --use-x type1 or type2')
   if (s.split === 'paper' && s.streaming) throw new UsageError('--split paper: wants all rows at hand: leave --streaming out')
   if (s.streaming && s.maxSteps === undefined) throw new UsageError('--streaming: wants --max-steps, as nobody has counted the rows')
+  if (s.fp16 && s.method === 'full')
+    throw new UsageError('--fp16: freezes the weights as half floats, and --method full trains them: leave --fp16 out')
   if (s.streaming && s.groupByLength) throw new UsageError('--group-by-length: wants all rows at hand: leave --streaming out')
 }
 

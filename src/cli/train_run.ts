@@ -9,7 +9,7 @@ import type { TaskData } from './data'
 import { openCheckedDevice } from './device'
 import type { Settings } from './flags'
 import type { Interrupt } from './interrupt'
-import { classChoice } from './load'
+import { classChoice, dtypeOf } from './load'
 import { modelCard } from './model_card'
 import { StepProfile } from './profile'
 import { showProgress } from './progress'
@@ -124,7 +124,7 @@ async function trainOn(model: CallablePeftModel, job: Job): Promise<{ outcome: O
 /** The base model with a new adapter. */
 export async function adaptedModel(device: Device, { settings, say }: Pick<Job, 'settings' | 'say'>): Promise<CallablePeftModel> {
   const seed = settings.seed ?? 42
-  const options = { device, ...classChoice(settings), seed, notice: say }
+  const options = { device, dtype: dtypeOf(settings), ...classChoice(settings), seed, notice: say }
   const base = await AutoModelForSequenceClassification.fromPretrained(settings.model as string, options)
   return getPeftModel(base, peftSettings(settings), { seed })
 }

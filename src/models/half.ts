@@ -50,11 +50,11 @@ export async function loadHalf(
 
 /** The largest magnitude that is no half float and larger than `least`; NaN is larger than any. */
 function outside(values: Float32Array, least: number): number | undefined {
-  let largest = Math.max(least, beyond)
+  let largest = least
   let found = false
   for (let i = 0; i < values.length; i++) {
     const magnitude = Math.abs(values[i])
-    if (magnitude < largest || Number.isNaN(largest)) continue
+    if (magnitude < beyond || magnitude <= largest || Number.isNaN(largest)) continue
     found = true
     largest = magnitude
   }

@@ -3,11 +3,14 @@ import type { Device } from '../gpu'
 import { type Files, type HubOptions, openSource } from '../io'
 import { AutoModelForSequenceClassification, callable } from '../models/auto'
 import type { TextTokenizer } from '../models/predict'
+import type { ModelDType } from '../models/sequence_classification'
 import { type Classify, TextClassificationPipeline } from './pipeline'
 
 /** What `TextClassification.fromPretrained` loads, and where; and what is for the hub. */
 export interface TextClassificationOptions extends HubOptions {
   device: Device
+  /** As `AutoModelForSequenceClassification.fromPretrained` takes it. Default `fp32`. */
+  dtype?: ModelDType
   /** By name: an adapter's folder, its name on the hub, or its files. The first one is active. */
   adapters?: Record<string, string | Files>
   /** Default: the base's. */

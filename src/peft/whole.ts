@@ -48,7 +48,9 @@ export function wholeTensors(model: ModelForSequenceClassification, config: Reso
     const copied = saved.some((module) => name.startsWith(`${module}.`))
     if (!copied && !inPlace(name)) return []
     if (tensor.dtype === 'f16')
-      throw new Error(`${name} would be trained, but dtype "fp16" made half floats of it, which are frozen: load the model with dtype "fp32"`)
+      throw new Error(
+        `${name} would be trained, but dtype "fp16" made half floats of it, which are frozen: load the model with dtype "fp32"`,
+      )
     if (copied) return [{ name, tensor, copied: peftType !== 'FULL' && peftType !== 'BITFIT' }]
     // PEFT finds an adapted layer's own bias below the layer that it put around it.
     return [{ name: adapted(name) ? name.replace(/bias$/, 'base_layer.bias') : name, tensor, copied: false }]

@@ -23,6 +23,10 @@ export interface AdamWOptions {
   maxGradNorm?: number
   /** After a refused step refuse all others too, so that what it saw can be looked at. Default false. */
   hold?: boolean
+  /** Gradients carry the factor in `scale`, which follows what they do. Default false. */
+  scaled?: boolean
+  /** Good steps after which that factor doubles. Default 2000. */
+  growthInterval?: number
 }
 
 export interface StepStatus {
@@ -30,9 +34,13 @@ export interface StepStatus {
   gradNorm: number
   /** Number of the first step whose norm or loss was not finite and that therefore changed nothing; 0: none. */
   badStep: number
+  /** Steps whose gradients were too large at their scale, and that therefore changed nothing. */
+  leftOut: number
 }
 
 const perGroup = 4096
+const scaling = () => import('../../shaders/loss_scale.wgsl')
+const firstScale = [65536, 0, 0, 0, 0]
 
 /**
  * torch.optim.AdamW with clip_grad_norm_ before it, on the GPU: two or three dispatches per range. `record` puts the
@@ -41,6 +49,8 @@ const perGroup = 4096
 export class AdamW {
   /** First and second moments, in the order of the groups. */
   readonly moments: { m: Tensor; v: Tensor }[]
+  /** The factor in the gradients, and what is to be known for its next change (`loss_scale.wgsl`). */
+  readonly scale: Tensor | null
   readonly #hyper: Tensor
   readonly #status: Tensor
   readonly #noLoss: Tensor
@@ -51,9 +61,10 @@ export class AdamW {
     readonly groups: ParameterGroup[],
     options: AdamWOptions = {},
   ) {
-    this.#options = { beta1: 0.9, beta2: 0.999, eps: 1e-8, maxGradNorm: 1, hold: false, ...options }
+    this.#options = { beta1: 0.9, beta2: 0.999, eps: 1e-8, maxGradNorm: 1, hold: false, scaled: false, growthInterval: 2000, ...options }
     const zeros = (n: number) => Tensor.from(device, new Float32Array(n), [n])
     this.moments = groups.map(({ count }) => ({ m: zeros(count), v: zeros(count) }))
+    this.scale = this.#options.scaled ? Tensor.from(device, firstScale) : null
     this.#hyper = zeros(4)
     this.#status = zeros(4)
     this.#noLoss = zeros(1)
@@ -68,7 +79,7 @@ export class AdamW {
   /** Dispatches one step, which is refused where its gradients or `loss` [1] are not finite. */
   record(loss: Tensor = this.#noLoss): void {
     const { device, groups } = this
-    const { beta1, beta2, eps, maxGradNorm, hold } = this.#options
+    const { beta1, beta2, eps, maxGradNorm, hold, growthInterval } = this.#options
     const ranges = groups.flatMap((group, i) =>
       rowRanges(device, 'adamw', Math.ceil(group.count / 64), 256).map((r) => {
         const start = r.start * 64
@@ -98,6 +109,14 @@ export class AdamW {
       words: [hold ? 1 : 0, partials.size, f32(maxGradNorm)],
       groups: 1,
     })
+    if (this.scale)
+      device.run({
+        op: 'adamw.scale',
+        shader: scaling,
+        bind: [this.scale, this.#status, this.#hyper, loss].map((t) => t.bind()),
+        words: [maxGradNorm, 1 - beta1, 1 - beta2, growthInterval].map(f32),
+        groups: 1,
+      })
     for (const { group, moments, start, count } of ranges)
       device.run({
         op: 'adamw',
@@ -130,17 +149,19 @@ export class AdamW {
 
   /** Norm of the last step, and whether any step so far was refused. */
   async status(): Promise<StepStatus> {
-    const [gradNorm, , finite, badStep] = await this.#status.data()
-    return { gradNorm: finite ? gradNorm : Number.POSITIVE_INFINITY, badStep }
+    const [[gradNorm, , finite, badStep], scale] = await Promise.all([this.#status.data(), this.scale?.data()])
+    return { gradNorm: finite ? gradNorm : Number.POSITIVE_INFINITY, badStep, leftOut: scale?.[2] ?? 0 }
   }
 
   /** As it was made: moments zero, no step refused. */
   reset(): void {
     for (const { m, v } of this.moments) for (const t of [m, v]) t.write(new Float32Array(t.size))
     this.#status.write([0, 0, 0, 0])
+    this.scale?.write(firstScale)
   }
 
   dispose(): void {
+    this.scale?.dispose()
     for (const t of [this.#hyper, this.#status, this.#noLoss, ...this.moments.flatMap(({ m, v }) => [m, v])]) t.dispose()
   }
 

@@ -10,6 +10,7 @@ const optimizerFile = 'optimizer.safetensors'
 const adapterFile = 'adapter_model.safetensors'
 const bestFile = 'best_adapter.safetensors'
 const momentNames = ['exp_avg', 'exp_avg_sq']
+const scaleName = 'loss_scale'
 
 /** Trained tensors as they were at some moment, by name. */
 export type Snapshot = Awaited<ReturnType<FlatParameters['read']>>
@@ -28,6 +29,8 @@ export async function writeCheckpoint(
 ): Promise<string> {
   const folder = `checkpoint-${state.globalStep}`
   const moments = (await optimizer.read()).map((data, i): NamedTensor => ({ name: momentNames[i], shape: [data.length], data }))
+  const { scale } = optimizer
+  if (scale) moments.push({ name: scaleName, shape: scale.shape, data: await scale.data() })
   const trained = [...(await model.parameters.read())].map(([name, t]) => ({ name, ...t }))
   checkFinite([...trained, ...moments], `${run.name}/${folder}`)
   const { files, hashes } = hashed(subFolder(run, folder))
@@ -67,7 +70,7 @@ export async function readCheckpoint(
   notice: (text: string) => void,
 ): Promise<{ state: TrainerState; best: Snapshot | null }> {
   const { fingerprint: theirs, files: hashes, ...state } = await readWhole(files)
-  compare(files.name, theirs, fingerprint, notice)
+  compare(files.name, { dtype: 'fp32', ...theirs }, fingerprint, notice)
   const stored = await openSafetensors(files, adapterFile)
   const loaded: [(data: Float32Array) => void, Float32Array][] = []
   for (const [name, tensor] of model.parameters.byName)
@@ -75,6 +78,8 @@ export async function readCheckpoint(
   const opened = await openSafetensors(files, optimizerFile)
   const size = optimizer.groups.reduce((n, g) => n + g.count, 0)
   const moments = await Promise.all(momentNames.map((name) => load(opened, name, size, `${files.name}/${optimizerFile}`)))
+  const { scale } = optimizer
+  if (scale) loaded.push([(data) => scale.write(data), await load(opened, scaleName, scale.size, `${files.name}/${optimizerFile}`)])
   const best = Object.hasOwn(hashes, bestFile) ? await readBest(files) : null
   // All was read: only now is anything changed.
   for (const [write, data] of loaded) write(data)

@@ -15,7 +15,10 @@ export class Engine {
     const { values, gradients, ranges } = model.parameters
     const { weightDecay, adamBeta1: beta1, adamBeta2: beta2, adamEpsilon: eps, maxGradNorm } = args
     const groups = ranges.map(({ noDecay, ...range }) => ({ values, gradients, ...range, weightDecay: noDecay ? 0 : weightDecay }))
-    this.optimizer = new AdamW(model.device, groups, { beta1, beta2, eps, maxGradNorm, hold: true })
+    this.optimizer = new AdamW(model.device, groups, {
+      ...{ beta1, beta2, eps, maxGradNorm, hold: true },
+      scaled: model.base.dtype === 'fp16',
+    })
     this.program = new TrainingProgram(model, this.optimizer, {
       seed: args.seed,
       checkpointing: args.gradientCheckpointing,

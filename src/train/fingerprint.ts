@@ -32,6 +32,7 @@ export function fingerprint(
       .map(([key, value]): [string, string] => [`${prefix}${key}`, JSON.stringify(value)])
   return {
     'base weights': base.digest,
+    dtype: base.dtype,
     'base parameters': `${base.parameterCount}`,
     ...Object.fromEntries(of('base config: ', base.config)),
     'trained parameters': `${parameters.count}`,

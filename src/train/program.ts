@@ -7,7 +7,7 @@ import { Pass } from '../nn/pass'
 import { type Chooser, choosing } from '../ops/gemm_kernels'
 import type { CallablePeftModel } from '../peft'
 import type { Prepared } from '../peft/method'
-import type { AdamW } from './adamw'
+import type { AdamW, StepStatus } from './adamw'
 import type { HostBatch } from './examples'
 import { Feed } from './feed'
 import { within } from './watch'
@@ -118,7 +118,7 @@ export class TrainingProgram {
   }
 
   /** Sum of the steps' losses since it was set, and the optimizer's state: read now, known when the device gets there. */
-  async readLosses(): Promise<{ lossSum: number; gradNorm: number; badStep: number }> {
+  async readLosses(): Promise<{ lossSum: number } & StepStatus> {
     const reads = Promise.all([this.#losses.item(), this.optimizer.status()])
     const [lossSum, status] = await this.#within('the reading of the losses', reads)
     return { lossSum, ...status }
@@ -216,6 +216,11 @@ export class TrainingProgram {
     return this.#shapes.get(`${kind} ${batch.key}`, () => this.#record(kind, batch))
   }
 
+  /** A number times the micro-batch's share. */
+  #times(x: Tensor): Tensor {
+    return elementwise('loss', 'mul', Tensor.empty(this.device, [1], 'loss'), [x, this.#weight])
+  }
+
   #clearGradients(): void {
     const { prepared } = this.#begin ?? {}
     const leaves = [...this.model.parameters.leaves(), ...(prepared?.derived ?? []).flatMap((d) => d.leaves)]
@@ -232,11 +237,12 @@ export class TrainingProgram {
         feed.logits(this.model.pass(prepared, { rngState: this.#rng, checkpointing: this.options.checkpointing })),
         feed.labels,
       )
-      loss.backward(this.#weight)
+      const { scale } = this.optimizer
+      loss.backward(scale ? this.#times(scale.view([1])) : this.#weight)
       const put = kind === 'first' ? copyTo : addTo
       gatherGradients(this.model.parameters.leaves(), this.model.parameters.gradients, put, kind === 'first')
       prepared.derived.forEach(({ leaves }, i) => gatherGradients(leaves, gradients[i], put, kind === 'first'))
-      addTo(this.#losses, elementwise('loss', 'mul', Tensor.empty(this.device, [1], 'loss'), [loss.view([1]), this.#weight]))
+      addTo(this.#losses, this.#times(loss.view([1])))
       return loss
     }
     const training = kind === 'first' || kind === 'more'

@@ -48,7 +48,7 @@ export class Run {
   readonly pace: Pace
   readonly #state: TrainerState
   #lastCheck = performance.now()
-  /** Updates with a learning rate above 0. */
+  /** Updates with a learning rate above 0, those that loss scaling left out taken back when that is known. */
   #updates = 0
   /** Steps that were done when a checkpoint was last written or read. */
   #savedStep: number
@@ -114,7 +114,7 @@ export class Run {
       if (log) this.#log(gradNorm)
     }
     const begun = performance.now()
-    if (second) await this.#checkGradients()
+    if (second && this.#updates === 2) await this.#checkGradients()
     if (evaluate) await this.#evaluateDue()
     if (files && (save || signal?.aborted)) await this.#save(files)
     this.pace.skip(performance.now() - begun)
@@ -134,11 +134,23 @@ export class Run {
 
   /** Reads losses and state; throws where a step was refused. */
   async #check(): Promise<number> {
-    const { lossSum, gradNorm, badStep } = await this.options.engine.program.readLosses()
+    const { lossSum, gradNorm, badStep, leftOut } = await this.options.engine.program.readLosses()
     this.#state.lossSum = lossSum
     this.#lastCheck = performance.now()
     if (badStep || !Number.isFinite(lossSum)) throw await this.#refused(badStep || this.#state.globalStep)
+    this.#countLeftOut(leftOut)
     return gradNorm
+  }
+
+  #countLeftOut(all: number): void {
+    const state = this.#state
+    const now = all - (state.leftOut ?? 0)
+    if (!now) return
+    state.leftOut = all
+    this.#updates -= now
+    this.options.notice(
+      `train: step ${state.globalStep}: gradients were not finite ${now} times: these steps changed nothing, the loss scale fell`,
+    )
   }
 
   /** Nothing has changed since that step, so its batch gives the same numbers again: they are looked at only now. */
@@ -148,13 +160,15 @@ export class Run {
     while (state.globalStep >= number) state.microSteps -= (await plan.batches(--state.globalStep, engine.model, padTokenId)).length
     engine.program.microSteps = state.microSteps
     engine.program.setLossSum(0)
+    engine.optimizer.scale?.write([1, 0, 0, 0, 0])
     await engine.program.step(await plan.batches(number - 1, engine.model, padTokenId), 0, number)
     const { lossSum } = await engine.program.readLosses()
     const { describeBadStep } = await import('./bad_step')
     const { gradNorm, tensor } = await describeBadStep(engine.model)
     return new StepError(
       `train: step ${number}: loss ${lossSum} and gradient norm ${gradNorm} are not finite in float32; first bad tensor: ${tensor}. ` +
-        `The step changed nothing. ${lastGood(progress)}. Try a smaller learningRate than ${args.learningRate}`,
+        `The step changed nothing. ${lastGood(progress)}. Try a smaller learningRate than ${args.learningRate}` +
+        (engine.optimizer.scale ? ', or dtype "fp32": half floats end at 65504' : ''),
     )
   }
 

@@ -15,6 +15,8 @@ const stateSchema = v.object({
   evaluationsSinceBest: v.pipe(v.number(), v.integer(), v.minValue(0)),
   /** The run was stopped before the evaluation that follows this step. */
   evaluationDue: v.boolean(),
+  /** Steps that loss scaling left out. */
+  leftOut: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0))),
   /** Which kernel a product of a shape takes: kernels sum in different orders. */
   kernels: v.optional(v.record(v.string(), v.string()), {}),
   logHistory: v.array(v.record(v.string(), v.nullable(v.pipe(v.number(), v.finite())))),

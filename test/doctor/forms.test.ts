@@ -119,7 +119,8 @@ function products(device: Device): void {
 
 function training(device: Device): void {
   const values = zeros(device, 70)
-  new AdamW(device, [{ values, gradients: zeros(device, 70), start: 0, count: 70 }]).record()
+  for (const scaled of [false, true])
+    new AdamW(device, [{ values, gradients: zeros(device, 70), start: 0, count: 70 }], { scaled }).record()
   for (const form of ['code', 'rectangular'] as const)
     back(ops.convert([zeros(device, 5, 5)], zeros(device, 2, 5), zeros(device, 2, 5), form))
 }

@@ -3,7 +3,7 @@ import { attention } from './attention'
 import { activation, broadcast, dropout, elementwise, firstToken, mse } from './pointwise'
 import { matmul, matmulBlocks, matmulDirect, matmulLanes, matmulPlain, matmulSum, matmulThin } from './products'
 import { crossEntropy, layernorm, rowNorm, softmax } from './rows'
-import { adamw, embedding, reduce } from './sums'
+import { adamw, embedding, lossScale, reduce } from './sums'
 
 /** The checks of each file in shaders/, one for each of its entry points. The build compares them with the folder. */
 export const checks: Record<string, Check[]> = {
@@ -17,6 +17,7 @@ export const checks: Record<string, Check[]> = {
   embedding: [embedding],
   first_token: [firstToken],
   layernorm: [layernorm],
+  loss_scale: [lossScale],
   matmul: [matmul],
   matmul_blocks: [matmulBlocks],
   matmul_direct: [matmulDirect],

@@ -75,6 +75,47 @@ function norms(random: Random): Case[] {
   ]
 }
 
+export const lossScale: Check = {
+  forms: [{}],
+  cases() {
+    const [maxNorm, rest1, rest2, every] = [1.5, 0.25, 0.125, 5]
+    const one = (
+      state: number[],
+      status: number[],
+      loss: number,
+      after: { state: number[]; status: number[]; hyper?: number[] },
+    ): Case => ({
+      words: [maxNorm, rest1, rest2, every].map(f32),
+      groups: 1,
+      slots: [
+        written(after.state, state),
+        written(after.status, status),
+        written(after.hyper ?? [0.1, 0.2, 0.3, 7], [0.1, 0.2, 0.3, 7]),
+        read(Float32Array.of(loss)),
+      ],
+      each: true,
+    })
+    const clipped = 1.5 / (3 + 1e-6) / 8
+    const endless = [2 ** 127, 1, 0, 7]
+    return [
+      // A good step; the last before the scale doubles; one where some were left out; one at the largest scale.
+      one([8, 3, 0, 0.5, 0.25], [24, 9, 1, 0], 1, { state: [8, 4, 0, 0.625, 0.34375], status: [3, clipped, 1, 0] }),
+      one([8, 4, 0, 0.5, 0.25], [4, 9, 1, 0], 1, { state: [16, 0, 0, 0.625, 0.34375], status: [0.5, 0.125, 1, 0] }),
+      one([8, 3, 2, 0.5, 0.25], [24, 9, 1, 0], 1, {
+        state: [8, 4, 2, 0.625, 0.34375],
+        status: [3, clipped, 1, 0],
+        hyper: [0.1, 0.625, 0.34375, 7],
+      }),
+      one([2 ** 32, 4, 0, 0, 0], [2 ** 32, 9, 1, 0], 1, { state: [2 ** 32, 0, 0, 0.25, 0.125], status: [1, 2 ** -32, 1, 0] }),
+      // Gradients that are not finite; at the least scale; a loss that is not; a step refused before.
+      one([8, 3, 2, 0.5, 0.25], endless, 1, { state: [4, 0, 3, 0.5, 0.25], status: [2 ** 127, 1, 0, 0] }),
+      one([1, 3, 2, 0.5, 0.25], endless, 1, { state: [1, 3, 2, 0.5, 0.25], status: endless }),
+      one([8, 3, 2, 0.5, 0.25], endless, Number.NaN, { state: [8, 3, 2, 0.5, 0.25], status: endless }),
+      one([8, 3, 2, 0.5, 0.25], [24, 1, 0, 6], 1, { state: [8, 3, 2, 0.5, 0.25], status: [24, 1, 0, 6] }),
+    ]
+  },
+}
+
 function step(random: Random, apply: boolean): Case {
   const count = 8 * 256 + 70
   const [beta1, beta2, eps, decay, lrScale] = [0.75, 0.875, Math.fround(1e-3), 0.25, 0.5]
