@@ -8,7 +8,7 @@ import { writeLabels } from './labels'
 import { loraSchema, nameA, nameB } from './lora'
 import type { LowRankFactors, Start } from './method'
 import type { PeftConfig, ResolvedPeftConfig } from './methods'
-import { savedModules } from './targets'
+import { savedModules } from './saved_modules'
 
 const weights = 'adapter_model'
 

@@ -2,6 +2,7 @@ import { linearsOf, type Module, modulesOf } from '../models/modules'
 import type { SequenceClassifier } from '../models/sequence_classification'
 import type { Linear } from '../nn/linear'
 import type { PythonRegex } from './python_regex'
+import { heads, savedModules } from './saved_modules'
 
 type Compile = (pattern: string, what: string) => PythonRegex
 
@@ -31,14 +32,6 @@ export interface Match {
 export interface Target extends Omit<Match, 'name'> {
   layer: Linear
 }
-
-/** What PEFT trains whole for classification, whatever the model calls its head. */
-export const heads = ['classifier', 'score']
-
-/** Modules trained and saved whole. */
-export const savedModules = ({ modulesToSave, taskType }: TargetConfig) => [
-  ...new Set([...(modulesToSave ?? []), ...(taskType ? heads : [])]),
-]
 
 /**
  * The modules that PEFT would adapt, in the model's order. A list's name equals a path or ends it after a dot; a string is

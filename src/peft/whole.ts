@@ -5,7 +5,7 @@ import type { ModelForSequenceClassification } from '../models/sequence_classifi
 import { common } from './config'
 import type { Kind, Method, Start } from './method'
 import type { ResolvedPeftConfig } from './methods'
-import { heads, savedModules } from './targets'
+import { heads, savedModules } from './saved_modules'
 
 const schema = v.strictObject(common)
 const none: Method = { targets: [], parameters: [], prepare: () => ({ adapters: new Map(), derived: [] }) }

@@ -12,7 +12,6 @@ import { Gate } from './gate'
 import type { Metrics } from './metrics'
 import { TrainingPlan } from './plan'
 import { lastGood, type Progress, Run } from './run'
-import { StreamPlan } from './stream_plan'
 import type { TrainerEvents, TrainerOptions, TrainOptions, TrainOutput } from './trainer_types'
 
 /** Where a run begins: a checkpoint, trained tensors, or the model as it is. */
@@ -171,6 +170,7 @@ export class Trainer extends Emitter<TrainerEvents> {
   async #plan(dataset: Dataset | IterableDataset): Promise<TrainingPlan> {
     const { model } = this.#engine
     if (!('rows' in dataset)) {
+      const { StreamPlan } = await import('./stream_plan')
       return new StreamPlan(this.args, dataset, model, this.#options.processingClass, this.#notice)
     }
     const { examples, maxLength } = this.#evaluator.encode(dataset, this.#engine)
