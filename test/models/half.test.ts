@@ -21,6 +21,9 @@ async function changed(files: Files, change: (name: string, data: Float32Array) 
 
 const isFrozen = (name: string) => /(_embeddings|query|key|value|dense)\.weight$/.test(name) && /\.(embeddings|encoder)\./.test(name)
 
+/** NaN is not equal to itself. */
+const bits = (data: Float32Array<ArrayBuffer>) => new Uint32Array(data.buffer)
+
 /** Every tensor against the file: the nearest half floats where it is frozen and not of a kind that stays f32. */
 async function compare(files: Files, stays?: RegExp): Promise<string[]> {
   const { model, kept } = await holdHalf(files, await openTestDevice())
@@ -31,7 +34,7 @@ async function compare(files: Files, stays?: RegExp): Promise<string[]> {
     const wanted = Float32Array.from(await readTensor(entry))
     const half = isFrozen(name) && !stays?.test(name)
     assert.is(tensor.dtype, half ? 'f16' : 'f32', name)
-    assert.equal(await tensor.data(), half ? fromHalf(toHalf(wanted)) : wanted, name)
+    assert.equal(bits(await tensor.data()), bits(half ? fromHalf(toHalf(wanted)) : wanted), name)
   }
   assert.is(model.dtype, 'fp16')
   return kept
