@@ -9,7 +9,7 @@
 // Masked keys have P = 0: a query without keys gets o = 0, and masked keys get zeros in dk and dv.
 //
 // binding 0  uniform Params; places and row strides in vec4s: q, k, v and their gradients may be parts of wider rows
-// binding 1  out    o, dq, or dk and dv;  FORM 3: stats
+// binding 1  out    o, dq, or dk and dv;  FORM 3: stats.  q, k, v and o are f32 or f16, all gradients f32
 // binding 2  a      own rows: q, q, k;  FORM 3: g
 // binding 3  b      own rows: –, g, v;  FORM 3: o
 // binding 4  x      rows that pass: k, k, q
@@ -28,7 +28,11 @@ const QUADS = 1u; // ⌈d / 32⌉
 const HALVES = 1u; // s; s and dP
 const SUMS = 4u; // 4 · HALVES
 const OWNED = 4u; // 4 · QUADS
-alias Out = vec4f;
+alias Out = vec4f; // or vec4h, as those that follow: what is q, k, v or o
+alias A = vec4f;
+alias B = vec4f;
+alias X = vec4f;
+alias Y = vec4f;
 const GROUP = 64u;
 const NEVER = -1e30;
 
@@ -40,8 +44,8 @@ struct Params {
 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read_write> out: array<Out>;
-@group(0) @binding(2) var<storage, read> a: array<vec4f>;
-@group(0) @binding(3) var<storage, read> b: array<vec4f>;
+@group(0) @binding(2) var<storage, read> a: array<A>;
+@group(0) @binding(3) var<storage, read> b: array<B>;
 #if FORM == 3
 @compute @workgroup_size(GROUP)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) thread: u32) {
@@ -52,12 +56,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   let at = head / p.heads * p.n + row % p.n;
   let column = head % p.heads * p.d4;
   var sum = 0.0;
-  for (var c = 0u; c < p.d4; c++) { sum += dot(a[p.aAt + at * p.aRow + column + c], b[p.bAt + at * p.bRow + column + c]); }
+  for (var c = 0u; c < p.d4; c++) { sum += dot(vec4f(a[p.aAt + at * p.aRow + column + c]), vec4f(b[p.bAt + at * p.bRow + column + c])); }
   out[2u * row + 1u] = sum;
 }
 #else
-@group(0) @binding(4) var<storage, read> x: array<vec4f>;
-@group(0) @binding(5) var<storage, read> y: array<vec4f>;
+@group(0) @binding(4) var<storage, read> x: array<X>;
+@group(0) @binding(5) var<storage, read> y: array<Y>;
 #if FORM == 0
 @group(0) @binding(6) var<storage, read_write> stats: array<f32>;
 #else
@@ -106,11 +110,11 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
         let quad = column + min(c0 + tx, p.d4 - 1u);
         for (var r = ty; r < 32u; r += 8u) {
           let row = row0 + min(vec2u(i0, j0) + r, vec2u(last));
-          var mine = p.scaleA * a[p.aAt + row.x * p.aRow + quad];
-          var theirs = x[p.xAt + row.y * p.xRow + quad];
+          var mine = p.scaleA * vec4f(a[p.aAt + row.x * p.aRow + quad]);
+          var theirs = vec4f(x[p.xAt + row.y * p.xRow + quad]);
           if (h == 1u) {
-            mine = p.scaleB * b[p.bAt + row.x * p.bRow + quad];
-            theirs = y[p.yAt + row.y * p.yRow + quad];
+            mine = p.scaleB * vec4f(b[p.bAt + row.x * p.bRow + quad]);
+            theirs = vec4f(y[p.yAt + row.y * p.yRow + quad]);
           }
           own[place(r, tx)] = mine;
           other[place(r, tx)] = theirs;
@@ -195,11 +199,11 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
         let rows = row0 + min(j0 + 4u * k + order, vec4u(last));
 #if FORM > 0
         let xAt = p.xAt + quad + p.xRow * rows;
-        let xs = mat4x4f(x[xAt.x], x[xAt.y], x[xAt.z], x[xAt.w]);
+        let xs = mat4x4f(vec4f(x[xAt.x]), vec4f(x[xAt.y]), vec4f(x[xAt.z]), vec4f(x[xAt.w]));
 #endif
 #if !FORM == 1
         let yAt = p.yAt + quad + p.yRow * rows;
-        let ys = mat4x4f(y[yAt.x], y[yAt.y], y[yAt.z], y[yAt.w]);
+        let ys = mat4x4f(vec4f(y[yAt.x]), vec4f(y[yAt.y]), vec4f(y[yAt.z]), vec4f(y[yAt.w]));
 #endif
 #unroll
         for (var i = 0u; i < 4u; i++) {
@@ -237,7 +241,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
       for (var q = 0u; q < QUADS; q++) {
         let quad = 8u * q + tx;
         if (quad < p.d4) {
-          out[p.outAt + at + quad] = factor * acc[4u * q + i];
+          out[p.outAt + at + quad] = Out(factor * acc[4u * q + i]);
 #if FORM == 2
           out[p.secondAt + at + quad] = p.scaleSecond * second[4u * q + i];
 #endif

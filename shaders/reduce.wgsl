@@ -5,7 +5,7 @@
 //
 // binding 0  uniform {base, total groups, rows or count, columns, factor on the result, first element of x and of out}
 // binding 1  out  f32
-// binding 2  x    f32
+// binding 2  x    f32 or f16
 //
 // FORM 0: a thread owns one column of one part; groups: parts × tiles of 64 columns.
 // FORM 1: group g sums [PER_GROUP·g, PER_GROUP·(g + 1)).
@@ -13,11 +13,12 @@ const FORM = 0u;
 const GROUP = 64u;
 const PER_PART = 64u;
 const PER_GROUP = 4096u;
+alias X = f32; // or f16
 
 struct Params { base: u32, total: u32, rows: u32, columns: u32, scale: f32, xAt: u32, outAt: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read_write> out: array<f32>;
-@group(0) @binding(2) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read> x: array<X>;
 
 #if FORM == 1
 var<workgroup> sums: array<f32, GROUP>;
@@ -34,13 +35,13 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   if (column >= p.columns) { return; }
   var sum = 0.0;
   let end = min(p.rows, (part + 1u) * PER_PART);
-  for (var row = part * PER_PART; row < end; row++) { sum += x[p.xAt + row * p.columns + column]; }
+  for (var row = part * PER_PART; row < end; row++) { sum += f32(x[p.xAt + row * p.columns + column]); }
   out[p.outAt + part * p.columns + column] = sum * p.scale;
 #else
   var sum = 0.0;
   let end = min(p.rows, (g + 1u) * PER_GROUP);
   for (var i = g * PER_GROUP + thread; i < end; i += GROUP) {
-    sum += x[p.xAt + i];
+    sum += f32(x[p.xAt + i]);
   }
   sums[thread] = sum;
   for (var width = GROUP / 2u; width > 0u; width /= 2u) {

@@ -1,6 +1,6 @@
 import shader from '../../shaders/elementwise.wgsl'
 import { f32 } from '../gpu'
-import { cellsOf, rowRanges } from './ranges'
+import { cellsOf, halves, rowRanges } from './ranges'
 import { Tensor } from './tensor'
 
 /** What elementwise.wgsl does to an element: the names of its FORMs, in order. */
@@ -8,7 +8,7 @@ const forms = ['add', 'sub', 'mul', 'scale', 'fill', 'copy', 'addTo'] as const
 
 /**
  * out = a FORM b element by element, or FORM(a, scalar); addTo: out += a. Where b is smaller it is one row, repeated: its size is the
- * last dimension of a. Large tensors take several dispatches.
+ * last dimension of a. out and a have one dtype, f32 or f16, b either. Large tensors take several dispatches.
  */
 export function elementwise(op: string, form: (typeof forms)[number], out: Tensor, inputs: Tensor[], scalar = 0): Tensor {
   const { device } = out
@@ -16,8 +16,9 @@ export function elementwise(op: string, form: (typeof forms)[number], out: Tenso
   const broadcast = period < out.size
   const row = broadcast ? period : 1
   const { width, perGroup, constants: cells } = cellsOf(device, broadcast ? row : out.size)
-  const constants = { ...cells, FORM: forms.indexOf(form), BROADCAST: broadcast }
-  for (const { start, count } of rowRanges(device, op, out.size / row, row * 4))
+  const types = halves({ A: out, ...(inputs[1] && { B: inputs[1] }) }, width)
+  const constants = { ...cells, ...types, FORM: forms.indexOf(form), BROADCAST: broadcast }
+  for (const { start, count } of rowRanges(device, op, out.size / row, ...[out, ...inputs].map((t) => row * t.width)))
     device.run({
       op,
       shader,

@@ -1,5 +1,5 @@
 import type { Device } from '../gpu'
-import { GpuError } from '../gpu'
+import { complain, GpuError } from '../gpu'
 import type { Tensor } from './tensor'
 
 export interface Range {
@@ -29,6 +29,11 @@ export function rowRanges(device: Device, op: string, rows: number, ...rowBytes:
 export function halves(tensors: Record<string, Tensor>, width = 1): Record<string, string> {
   const found = Object.entries(tensors).filter(([, { dtype }]) => dtype === 'f16')
   return Object.fromEntries(found.map(([alias]) => [alias, width === 4 ? 'vec4h' : 'f16']))
+}
+
+/** For what has no form for half floats. */
+export function wantF32(op: string, tensors: Record<string, Tensor>): void {
+  for (const [name, { dtype }] of Object.entries(tensors)) if (dtype !== 'f32') complain(op, name, 'f32', dtype)
 }
 
 /**

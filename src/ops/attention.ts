@@ -13,7 +13,7 @@ export interface AttentionOptions {
 }
 
 /**
- * Multi-head attention: o = softmax(q·kᵀ/√d + mask)·v per head; q, k, v, o [batch, length, heads·d], f32. Heads are
+ * Multi-head attention: o = softmax(q·kᵀ/√d + mask)·v per head; q, k, v, o [batch, length, heads·d], all f32 or all f16. Heads are
  * strides inside the rows, never copies. Where `isFused` says so, P is never in memory, and backward makes it again.
  *
  * Backward: dV = P'ᵀ·dO, dP' = dO·Vᵀ, dS = P∘(dP − Σ dP∘P), dQ = dS·K/√d, dK = dSᵀ·Q/√d (P' is P after dropout).
@@ -30,8 +30,10 @@ function checkShapes(q: Tensor, k: Tensor, v: Tensor, { heads, mask }: Attention
   for (const [name, t] of [
     ['k', k],
     ['v', v],
-  ] as const)
+  ] as const) {
     if (`${t.shape}` !== `${q.shape}`) complain('attention', name, `[${q.shape}]`, `[${t.shape}]`)
+    if (t.dtype !== q.dtype) complain('attention', name, q.dtype, t.dtype)
+  }
   if (hidden % heads) complain('attention', 'hidden size', `a multiple of ${heads} heads`, `${hidden}`)
   if (mask && mask.size !== batch * length) complain('attention', 'mask', `[${batch}, ${length}]`, `[${mask.shape}]`)
   return { batch, length, heads, d: hidden / heads }

@@ -1,6 +1,6 @@
 import shader from '../../shaders/attention.wgsl'
 import { type Device, f32 } from '../gpu'
-import { Tensor, tape } from '../graph'
+import { halves, Tensor, tape } from '../graph'
 import type { AttentionSizes, AttentionTerms } from './attention_matrix'
 import { dropoutBits } from './dropout'
 
@@ -30,7 +30,7 @@ export function fusedAttention(q: Tensor, k: Tensor, v: Tensor, s: AttentionSize
   const scale = 1 / Math.sqrt(s.d)
   const scaleA = scale * Math.LOG2E
   const kept = 1 / (1 - (dropout?.p ?? 0))
-  const out = Tensor.empty(device, q.shape, 'attention')
+  const out = Tensor.empty(device, q.shape, 'attention', q.dtype)
   run({ op: 'attention', form: 0, out: [out], a: q, b: q, x: k, y: v, scales: [scaleA, 0, kept, 0], stats, mask, bits: draw(), s })
   return tape('attention', [q, k, v], out, (g, [needQ, needK, needV]) => {
     const bits = draw()
@@ -75,6 +75,7 @@ function run({ op, form, out, a, b, x, y, scales, stats, mask, bits, s }: Run): 
   const { length, heads, d } = s
   const [QUADS, HALVES] = [Math.ceil(d / 32), form ? 2 : 1]
   const [first, ...read] = [out[0], a, b, x, y].map(whole)
+  const types = halves({ Out: out[0], A: a, B: b, X: x, Y: y }, 4)
   const second = out[1] ? out[1].offset - out[0].offset : 0
   first.binding.size += 4 * second
   const filler = { binding: { ...read[0].binding, size: 16 }, skip: 0 }
@@ -84,7 +85,7 @@ function run({ op, form, out, a, b, x, y, scales, stats, mask, bits, s }: Run): 
   a.device.run({
     op,
     shader,
-    constants: { FORM: form, QUADS, OWNED: 4 * QUADS, HALVES, SUMS: 4 * HALVES },
+    constants: { FORM: form, QUADS, OWNED: 4 * QUADS, HALVES, SUMS: 4 * HALVES, ...types },
     bind: [first, ...read, ...others].map(({ binding }) => binding),
     words: [0, length, heads, d / 4, ...places, others[1].skip, mask ? 1 : 0, bits?.shape[1] ?? 0, ...scales.map(f32)],
     groups: s.batch * heads * Math.ceil(length / 32),
@@ -102,7 +103,7 @@ function dots(g: Tensor, out: Tensor, stats: Tensor, { batch, length, heads, d }
   g.device.run({
     op: 'attention.dots',
     shader,
-    constants: { FORM: 3, Out: 'f32' },
+    constants: { FORM: 3, Out: 'f32', ...halves({ B: out }, 4) },
     bind: [stats.bind(), a.binding, b.binding],
     words: [rows, length, heads, d / 4, a.skip / 4, row, b.skip / 4, row],
     groups: Math.ceil(rows / 64),

@@ -15,7 +15,8 @@ export interface AttentionTerms {
   dropout: { p: number; rng: DropoutRng } | null
 }
 
-/** Attention with its matrix P [batch, heads, length, length] in memory, kept for backward; dropped probabilities are drawn again. */
+/** Attention with its matrix P [batch, heads, length, length] in memory, f32, kept for backward; dropped probabilities are drawn
+ * again. */
 export function matrixAttention(q: Tensor, k: Tensor, v: Tensor, s: AttentionSizes, { mask, dropout }: AttentionTerms): Tensor {
   const scores = Tensor.empty(q.device, [s.batch, s.heads, s.length, s.length], 'attention.scores')
   gemm({
@@ -30,7 +31,7 @@ export function matrixAttention(q: Tensor, k: Tensor, v: Tensor, s: AttentionSiz
   })
   const p = softmaxForward('attention.softmax', scores, mask, s.heads * s.length, 1 / Math.sqrt(s.d))
   const drop = (t: Tensor) => (dropout ? dropoutForward('attention.dropout', t, dropout.p, dropout.rng) : t)
-  const out = Tensor.empty(q.device, q.shape, 'attention')
+  const out = Tensor.empty(q.device, q.shape, 'attention', q.dtype)
   gemm({ op: 'attention.out', a: square(drop(p), s), b: heads(v, s), c: heads(out, s), m: s.length, n: s.d, k: s.length, ...batches(s) })
   return tape('attention', [q, k, v], out, (dout, [needQ, needK, needV]) => {
     const dv = needV ? gradV(drop(p), dout, s) : null

@@ -14,4 +14,4 @@ export function reduceTo(op: string, gradient: Tensor, b: Tensor): Tensor {
   return gradient.size === b.size ? gradient.view(b.shape) : sumRows(op, gradient, b.size)
 }
 
-export const like = (t: Tensor, op: string) => Tensor.empty(t.device, t.shape, op)
+export const like = (t: Tensor, op: string) => Tensor.empty(t.device, t.shape, op, t.dtype)

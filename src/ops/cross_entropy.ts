@@ -1,6 +1,6 @@
 import shader from '../../shaders/cross_entropy.wgsl'
 import { type Binding, complain, f32 } from '../gpu'
-import { elementwise, type Range, rowRanges, Tensor, tape } from '../graph'
+import { elementwise, type Range, rowRanges, Tensor, tape, wantF32 } from '../graph'
 import { reduceAll } from './sum'
 
 export interface CrossEntropyOptions {
@@ -23,7 +23,8 @@ export function crossEntropy(logits: Tensor, labels: Tensor, options: CrossEntro
   const c = logits.shape.at(-1) ?? 0
   const rows = logits.size / c
   if (labels.size !== rows) complain('crossEntropy', 'labels', `[${rows}]`, `[${labels.shape}]`)
-  if (labels.dtype === 'f32') complain('crossEntropy', 'labels', 'i32', 'f32')
+  wantF32('crossEntropy', { logits })
+  if (/^f/.test(labels.dtype)) complain('crossEntropy', 'labels', 'i32', labels.dtype)
   const { device } = logits
   const words = (count: number) => [count, c, f32(labelSmoothing), ignoreIndex >>> 0]
   const run = (op: string, form: number, out: Tensor, bind: (r: Range) => Binding[], whole = false) => {

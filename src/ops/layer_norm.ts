@@ -1,6 +1,6 @@
 import shader from '../../shaders/layernorm.wgsl'
 import { complain, f32 } from '../gpu'
-import { type DType, halves, rowRanges, Tensor, tape } from '../graph'
+import { type DType, halves, rowRanges, Tensor, tape, wantF32 } from '../graph'
 import { type DropoutRng, dropoutBits } from './dropout'
 import { rowCells, rowGroups } from './row_groups'
 import { sumRows } from './sum_rows'
@@ -24,7 +24,7 @@ export function layerNorm(x: Tensor, gamma: Tensor, beta: Tensor, eps = 1e-5, ad
   const n = x.shape.at(-1) ?? 0
   if (gamma.size !== n) complain('layerNorm', 'gamma', `[${n}]`, `[${gamma.shape}]`)
   if (beta.size !== n) complain('layerNorm', 'beta', `[${n}]`, `[${beta.shape}]`)
-  for (const [name, { dtype }] of Object.entries({ gamma, beta })) if (dtype !== 'f32') complain('layerNorm', name, 'f32', dtype)
+  wantF32('layerNorm', { gamma, beta })
   if (added && `${added.h.shape}` !== `${x.shape}`) complain('layerNorm', 'h', `[${x.shape}]`, `[${added.h.shape}]`)
   if (added && added.h.dtype !== x.dtype) complain('layerNorm', 'h', x.dtype, added.h.dtype)
   const { device, shape } = x

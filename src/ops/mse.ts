@@ -1,5 +1,5 @@
 import { complain, f32 } from '../gpu'
-import { rowRanges, Tensor, tape } from '../graph'
+import { rowRanges, Tensor, tape, wantF32 } from '../graph'
 import { reduceAll } from './sum'
 
 // Only regressions take it: other pages never load it.
@@ -12,7 +12,7 @@ const shader = () => import('../../shaders/mse.wgsl')
 export function mse(prediction: Tensor, target: Tensor): Tensor {
   const { device, size } = prediction
   if (target.size !== size) complain('mse', 'target', `${size} numbers`, `[${target.shape}]`)
-  if (target.dtype !== 'f32') complain('mse', 'target', 'f32', target.dtype)
+  wantF32('mse', { prediction, target })
   const run = (op: string, form: number, more: Tensor[]) => {
     const out = Tensor.empty(device, prediction.shape, op)
     for (const { start, count } of rowRanges(device, op, size, 4))

@@ -2,9 +2,9 @@ import shader from '../../shaders/broadcast.wgsl'
 import { f32 } from '../gpu'
 import { elementwise, rowRanges, Tensor, tape } from '../graph'
 
-/** y = s·x for a number s. Any shape, f32. Backward: dx = s·dy. */
+/** y = s·x for a number s. Any shape, f32 or f16. Backward: dx = s·dy. */
 export function scale(x: Tensor, s: number): Tensor {
-  const run = (t: Tensor) => elementwise('scale', 'scale', Tensor.empty(t.device, t.shape, 'scale'), [t], s)
+  const run = (t: Tensor) => elementwise('scale', 'scale', Tensor.empty(t.device, t.shape, 'scale', t.dtype), [t], s)
   return tape('scale', [x], run(x), (dy) => [run(dy)])
 }
 

@@ -1,5 +1,5 @@
 import { complain, f32 } from '../gpu'
-import { rowRanges, Tensor, tape } from '../graph'
+import { rowRanges, Tensor, tape, wantF32 } from '../graph'
 import { rowCells, rowGroups } from './row_groups'
 
 // Attention takes it only where it makes its matrix: most pages never load it.
@@ -22,7 +22,8 @@ export function softmax(x: Tensor, { mask = null, rowsPerMask, scale = 1 }: Soft
   const n = x.shape.at(-1) ?? 0
   const rows = x.size / n
   if (mask && mask.shape.at(-1) !== n) complain('softmax', 'mask', `[.., ${n}]`, `[${mask.shape}]`)
-  if (mask && mask.dtype === 'f32') complain('softmax', 'mask', 'i32', mask.dtype)
+  wantF32('softmax', { x })
+  if (mask && /^f/.test(mask.dtype)) complain('softmax', 'mask', 'i32', mask.dtype)
   const perMask = rowsPerMask ?? (mask ? rows / (mask.size / n) : 1)
   if (mask && (perMask * (mask.size / n) !== rows || !Number.isInteger(perMask)))
     complain('softmax', `rowsPerMask times the ${mask.size / n} rows of the mask`, `${rows} rows of x`, `rowsPerMask ${perMask}`)

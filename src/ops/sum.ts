@@ -1,11 +1,11 @@
 import shader from '../../shaders/reduce.wgsl'
 import { f32 } from '../gpu'
-import { rowRanges, Tensor, tape } from '../graph'
+import { halves, rowRanges, Tensor, tape } from '../graph'
 import { broadcastScalar } from './scale'
 
 const perGroup = 4096
 
-/** Σ x over all elements, a scalar of shape []. f32. Fixed order: trees over 4,096 neighbours. Backward: dx = dy everywhere. */
+/** Σ x over all elements, a scalar of shape []. x f32 or f16, the sum f32. Fixed order: trees over 4,096 neighbours. Backward: dx = dy everywhere. */
 export function sum(x: Tensor): Tensor {
   return total('sum', x, 1)
 }
@@ -25,13 +25,13 @@ export function reduceAll(op: string, x: Tensor, scale: number): Tensor {
   const { device } = x
   const groups = Math.max(1, Math.ceil(x.size / perGroup))
   const out = Tensor.empty(device, groups === 1 ? [] : [groups], op)
-  for (const { start, count } of rowRanges(device, op, groups, perGroup * 4)) {
+  for (const { start, count } of rowRanges(device, op, groups, perGroup * x.width)) {
     const elements = Math.min(count * perGroup, x.size - start * perGroup)
     const to = out.bindLoose(start, count)
     device.run({
       op,
       shader,
-      constants: { FORM: 1 },
+      constants: { FORM: 1, ...halves({ X: x }) },
       bind: [to.binding, x.bind(start * perGroup, elements)],
       words: [elements, 0, f32(groups === 1 ? scale : 1), 0, to.skip],
       groups: count,

@@ -1,11 +1,11 @@
 import shader from '../../shaders/reduce.wgsl'
 import { type Device, f32, GpuError } from '../gpu'
-import { elementwise, Tensor } from '../graph'
+import { elementwise, halves, Tensor } from '../graph'
 
 const mostPerPart = 64
 
 /**
- * Column sums over all rows: x [..., columns] to [columns]. Rows are summed in parts of 64 (fewer where so many exceed a
+ * Column sums over all rows: x [..., columns], f32 or f16, to [columns] f32. Rows are summed in parts of 64 (fewer where so many exceed a
  * binding), the parts in order, until one row is left: the order depends on the shape and the device's limits alone.
  */
 export function sumRows(op: string, x: Tensor, columns: number): Tensor {
@@ -32,7 +32,7 @@ export function sumParts(op: string, x: Tensor, columns: number, perPart: number
     device.run({
       op,
       shader,
-      constants: { FORM: 0, PER_PART: perPart },
+      constants: { FORM: 0, PER_PART: perPart, ...halves({ X: x }) },
       bind: [to.binding, from.binding],
       words: [count, columns, f32(1), from.skip, to.skip],
       groups: some * Math.ceil(columns / 64),

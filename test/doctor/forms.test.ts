@@ -47,9 +47,6 @@ function pointwise(device: Device): void {
   const rng = { state: Tensor.empty(device, [4], 'test', 'u32'), stream: 0 }
   for (const n of [7, 8]) {
     const x = zeros(device, 3, n)
-    const row = zeros(device, n)
-    for (const op of [ops.add, ops.sub, ops.mul]) for (const b of [x, row]) back(op(x, b))
-    for (const y of [ops.scale(x, 2), ops.sum(x)]) back(y)
     back(ops.mse(x, Tensor.empty(device, [3, n], 'test')))
     back(x.view([n], 64 * 0))
     accumulate(x, x)
@@ -58,7 +55,10 @@ function pointwise(device: Device): void {
     for (const make of activations(device)) {
       const x = make(device, 3, n)
       for (const op of [ops.tanh, ops.relu, ops.gelu]) back(op(x))
-      for (const y of [ops.gelu(x, { approximate: 'tanh' }), ops.dropout(x, 0.1, rng)]) back(y)
+      for (const y of [ops.gelu(x, { approximate: 'tanh' }), ops.dropout(x, 0.1, rng), ops.scale(x, 2), ops.sum(x)]) back(y)
+      ops.sumRows('test', x, n)
+      for (const op of [ops.add, ops.sub, ops.mul])
+        for (const other of activations(device)) for (const b of [other(device, 3, n), other(device, n)]) back(op(x, b))
       back(ops.firstToken(make(device, 2, 3, n)))
     }
   }
@@ -113,8 +113,10 @@ function products(device: Device): void {
     for (const size of [64, 128]) back(ops.matmul(make(device, 192, size, 4), make(device, 192, 4, size)))
   }
   const dropout = { p: 0.1, rng: { state: Tensor.empty(device, [4], 'test', 'u32'), stream: 0 } }
-  const [q, k, v] = [0, 1, 2].map(() => zeros(device, 2, 3, 8))
-  back(ops.attention(q, k, v, { heads: 2, mask: whole(device, 2, 3), dropout }))
+  for (const make of activations(device)) {
+    const [q, k, v] = [0, 1, 2].map(() => make(device, 2, 3, 8))
+    back(ops.attention(q, k, v, { heads: 2, mask: whole(device, 2, 3), dropout }))
+  }
 }
 
 function training(device: Device): void {

@@ -30,13 +30,13 @@ const pointwise: Mutation[] = [
   m('activation', 'Cell(1.0), v > Cell(0.0))', 'Cell(1.0), v < Cell(0.0))', backward),
   m('activation', '(-0.0724039077758789', '(0.0724039077758789', form(0)),
   m('activation', 'min(start + PER_THREAD, p.count)', 'start + PER_THREAD', (c) => c.PER_THREAD === 4),
-  m('elementwise', 'return a[i] + b[j];', 'return a[i] - b[j];'),
-  m('elementwise', 'return a[i] - b[j];', 'return a[i] + b[j];'),
-  m('elementwise', 'return a[i] * b[j];', 'return -a[i] * b[j];'),
-  m('elementwise', 'return a[i] * p.s;', 'return a[0] * p.s;'),
+  m('elementwise', 'Cell(a[i]) + Cell(b[j])', 'Cell(a[i]) - Cell(b[j])'),
+  m('elementwise', 'Cell(a[i]) - Cell(b[j])', 'Cell(a[i]) + Cell(b[j])'),
+  m('elementwise', 'Cell(a[i]) * Cell(b[j])', '-Cell(a[i]) * Cell(b[j])'),
+  m('elementwise', 'Cell(a[i]) * p.s', 'Cell(a[0]) * p.s'),
   m('elementwise', 'return Cell(p.s);', 'return Cell(-p.s);'),
-  m('elementwise', 'return a[i];', 'return -a[i];'),
-  m('elementwise', 'return out[i] + a[i];', 'return out[i] - a[i];'),
+  m('elementwise', 'return Cell(a[i]);', 'return -Cell(a[i]);'),
+  m('elementwise', 'Cell(out[i]) + Cell(a[i])', 'Cell(out[i]) - Cell(a[i])'),
   m('elementwise', 'i % p.period', 'i / p.period'),
   m('broadcast', 'p.factor * s[0]', '-p.factor * s[0]'),
   m('broadcast', 'p.base + group.x', 'group.x'),
@@ -85,9 +85,9 @@ const rows: Mutation[] = [
 ]
 
 const sums: Mutation[] = [
-  m('reduce', 'sum += x[p.xAt + row * p.columns + column]', 'sum -= x[p.xAt + row * p.columns + column]'),
+  m('reduce', 'sum += f32(x[p.xAt + row', 'sum -= f32(x[p.xAt + row'),
   m('reduce', 'out[p.outAt + part * p.columns + column]', 'out[p.outAt + column]'),
-  m('reduce', 'sum += x[p.xAt + i];', 'sum += x[i];'),
+  m('reduce', 'x[p.xAt + i]', 'x[i]'),
   m('row_norm', 'b[p.bAt + g * p.r + k]', 'b[g * p.r + k]'),
   m('row_norm', 'a[k * p.inputs + i]', 'a[i]'),
   m('row_norm', '+ p.s * delta', '- p.s * delta'),
@@ -172,7 +172,7 @@ const attention: Mutation[] = [
   m('attention', 'bits[at * p.words + j0 / 32u]', 'bits[at * p.words]'),
   m('attention', '|| mask[p.maskAt + row0 + j] != 0', '|| mask[p.maskAt + j] != 0'),
   m('attention', 'c < min(8u, p.d4 - c0)', 'c < 8u'),
-  m('attention', 'sum += dot(a[', 'sum -= dot(a['),
+  m('attention', 'sum += dot(vec4f(a[', 'sum -= dot(vec4f(a['),
 ]
 
 export const mutations: Mutation[] = [...attention, ...pointwise, ...rows, ...sums, ...products]

@@ -4,7 +4,7 @@ import { type AttentionOptions, attention } from '../../src/ops/attention'
 import { fusedAttention, isFused } from '../../src/ops/attention_fused'
 import { matrixAttention } from '../../src/ops/attention_matrix'
 import { assert, openTestDevice, rng, test } from '../harness'
-import { dispatches } from './check'
+import { dispatches, refused } from './check'
 
 // Software drivers take seconds to compile these kernels.
 const slow = { timeoutMs: 900_000 }
@@ -110,39 +110,34 @@ test(
   'attention without its matrix: only what is asked for, and inputs that begin inside a tensor',
   async () => {
     const { device, qkv, g, mask, dropout } = await given()
-    const n = qkv[0].size
-    const [wide, starts] = [Tensor.empty(device, [3 * n + 64], 'test'), [4, n + 8, 2 * n + 12]]
-    const views = starts.map((start) => wide.view(shape, start))
-    const all = new Float32Array(wide.size)
-    for (const [i, t] of qkv.entries()) all.set(await t.data(), starts[i])
-    wide.write(all)
     const terms = { mask, dropout }
-    const gradientsOf = async (inputs: Tensor[], which: number[]) => {
-      inputs.forEach((t, i) => t.requireGrad(which.includes(i)))
-      const [q, k, v] = inputs
-      let ops: string[] = []
-      const y = fusedAttention(q, k, v, sizes, terms)
-      ops = dispatches(device, () => y.backward(g)).map((x) => x.op)
-      return { ops, found: await gradients(which.map((i) => inputs[i])) }
+    for (const dtype of ['f32', 'f16'] as const) {
+      const numbers = await Promise.all(qkv.map((t) => t.data()))
+      const whole = numbers.map((data) => Tensor.from(device, data, shape, dtype))
+      if (dtype === 'f16' && refused(device, () => fusedAttention(whole[0], whole[1], whole[2], sizes, terms))) return
+      const n = whole[0].size
+      const [wide, starts] = [Tensor.empty(device, [3 * n + 64], 'test', dtype), [4, n + 8, 2 * n + 12]]
+      const views = starts.map((start) => wide.view(shape, start))
+      const all = new Float32Array(wide.size)
+      for (const [i, data] of numbers.entries()) all.set(data, starts[i])
+      wide.write(all)
+      const gradientsOf = async (inputs: Tensor[], which: number[]) => {
+        inputs.forEach((t, i) => t.requireGrad(which.includes(i)))
+        const [q, k, v] = inputs
+        const y = fusedAttention(q, k, v, sizes, terms)
+        const ops = dispatches(device, () => y.backward(g)).map((x) => x.op)
+        return { ops: ops.filter((op) => op !== 'gradient'), found: await gradients(which.map((i) => inputs[i])) }
+      }
+      const every = await gradientsOf(whole, [0, 1, 2])
+      assert.equal(every.ops, ['attention.dropout', 'attention.dots', 'attention.dq', 'attention.dkv'])
+      assert.equal((await gradientsOf(views, [0, 1, 2])).found, every.found)
+      const onlyQ = await gradientsOf(whole, [0])
+      assert.equal(onlyQ.ops, ['attention.dropout', 'attention.dots', 'attention.dq'])
+      assert.equal(onlyQ.found, [every.found[0]])
+      const onlyV = await gradientsOf(whole, [2])
+      assert.equal(onlyV.ops, ['attention.dropout', 'attention.dkv'])
+      assert.equal(onlyV.found, [every.found[2]])
     }
-    const whole = await gradientsOf(qkv, [0, 1, 2])
-    assert.equal(
-      whole.ops.filter((op) => op !== 'gradient'),
-      ['attention.dropout', 'attention.dots', 'attention.dq', 'attention.dkv'],
-    )
-    assert.equal((await gradientsOf(views, [0, 1, 2])).found, whole.found)
-    const onlyQ = await gradientsOf(qkv, [0])
-    assert.equal(
-      onlyQ.ops.filter((op) => op !== 'gradient'),
-      ['attention.dropout', 'attention.dots', 'attention.dq'],
-    )
-    assert.equal(onlyQ.found, [whole.found[0]])
-    const onlyV = await gradientsOf(qkv, [2])
-    assert.equal(
-      onlyV.ops.filter((op) => op !== 'gradient'),
-      ['attention.dropout', 'attention.dkv'],
-    )
-    assert.equal(onlyV.found, [whole.found[2]])
   },
   slow,
 )

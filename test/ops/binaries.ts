@@ -1,6 +1,6 @@
 import { Tensor } from '../../src/graph'
 import { assert, openTestDevice, test } from '../harness'
-import { checkOp, randomShapes, values } from './check'
+import { checkOp, columnSums, randomShapes, values } from './check'
 
 export interface Binary {
   name: string
@@ -50,6 +50,25 @@ export function binaryTests({ name, op, value: element, gradients }: Binary): vo
           return [da, shape.length === 1 ? sums(db) : db]
         },
       })
+  })
+
+  test(`${name}: either or both of half floats; over 64 KiB, with and without a repeated row`, async () => {
+    const device = await openTestDevice()
+    const value = values()
+    for (const shape of [[7, 13], [3, 5, 36], [301, 129], ...randomShapes(2, 7)])
+      for (const half of [[0], [1], [0, 1]])
+        for (const other of [shape, shape.slice(-1)])
+          await checkOp(device, {
+            name: `${name} [${shape}], [${other}], ${half} f16`,
+            inputs: [value(shape), value(other)],
+            run: op,
+            forward,
+            backward: (dy, a, b) => {
+              const [da, db] = gradients(dy, a, b)
+              return [da, columnSums(db, other.length < shape.length ? other[0] : db.length)]
+            },
+            half,
+          })
   })
 
   test(`${name}: shapes that do not fit are an error`, async () => {

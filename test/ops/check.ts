@@ -118,8 +118,7 @@ export async function checkOp(
     exact = data.map((values) => Float64Array.from(values))
   }
   const tensors = inputs.map(({ shape }, i) => Tensor.from(device, data[i], shape, half.includes(i) ? 'f16' : 'f32').requireGrad())
-  if (half.length && !device.features.has('shader-f16'))
-    return assert.throws(() => run(...tensors), /^\S+: numbers of dtype f16 need the feature shader-f16, which this device has not$/)
+  if (half.length && refused(device, () => run(...tensors))) return
   const y = run(...tensors)
   assert.close(await y.data(), forward(...exact), y.dtype === 'f16' ? 2e-3 : tolerance, `${name}: y`)
   let seed: Float32Array
@@ -139,6 +138,13 @@ export async function checkOp(
     if (`${grad.shape}` !== `${shape}`) throw new Error(`${name}: gradient ${i} has shape [${grad.shape}], wanted [${shape}]`)
     assert.close(await grad.data(), wanted, tolerance, `${name}: gradient ${i}`)
   }
+}
+
+/** Whether this device lacks half floats; then `body`, which takes some, must throw and say so. */
+export function refused(device: Device, body: () => unknown): boolean {
+  if (device.features.has('shader-f16')) return false
+  assert.throws(body, /^\S+: numbers of dtype f16 need the feature shader-f16, which this device has not$/)
+  return true
 }
 
 /** How far a reference moves, relative and at most over its tensors, when each value moves by half a last place of f32. */

@@ -99,5 +99,11 @@ test('crossEntropy: labels of another size or type are an error', async () => {
   const device = await openTestDevice()
   const z = Tensor.from(device, new Float32Array(6), [2, 3])
   assert.throws(() => crossEntropy(z, Tensor.from(device, [0], [1], 'i32')), /crossEntropy: labels: wanted \[2\], got \[1\]/)
-  assert.throws(() => crossEntropy(z, Tensor.from(device, [0, 1])), /crossEntropy: labels: wanted i32, got f32/)
+  for (const dtype of ['f32', 'f16'] as const)
+    assert.throws(
+      () => crossEntropy(z, Tensor.empty(device, [2], 'test', dtype)),
+      new RegExp(`crossEntropy: labels: wanted i32, got ${dtype}`),
+    )
+  const half = Tensor.empty(device, [2, 3], 'test', 'f16')
+  assert.throws(() => crossEntropy(half, Tensor.empty(device, [2], 'test', 'i32')), /crossEntropy: logits: wanted f32, got f16/)
 })

@@ -35,4 +35,5 @@ test('mse: targets of another size or type are an error', async () => {
   const x = Tensor.from(device, [1, 2])
   assert.throws(() => mse(x, Tensor.from(device, [1])), /mse: target: wanted 2 numbers, got \[1\]/)
   assert.throws(() => mse(x, Tensor.from(device, [1, 2], [2], 'i32')), /mse: target: wanted f32, got i32/)
+  assert.throws(() => mse(Tensor.empty(device, [2], 'test', 'f16'), x), /mse: prediction: wanted f32, got f16/)
 })

@@ -12,11 +12,13 @@ test('scale: y = s·x and dx = s·dy', async () => {
     [[40001], 3],
     ...randomShapes(3).map((shape) => [shape, 0.7] as const),
   ] as const)
-    await checkOp(device, {
-      name: `scale [${shape}] by ${s}`,
-      inputs: [value([...shape])],
-      run: (x) => scale(x, s),
-      forward: (x) => x.map((v) => v * Math.fround(s)),
-      backward: (dy) => [dy.map((v) => v * Math.fround(s))],
-    })
+    for (const half of [[], [0]])
+      await checkOp(device, {
+        name: `scale [${shape}] by ${s}, ${half} f16`,
+        inputs: [value([...shape])],
+        half,
+        run: (x) => scale(x, s),
+        forward: (x) => x.map((v) => v * Math.fround(s)),
+        backward: (dy) => [dy.map((v) => v * Math.fround(s))],
+      })
 })

@@ -113,9 +113,12 @@ test('softmax: huge and equal numbers, alone and beside masked ones', async () =
 test('softmax: masks that do not fit are an error', async () => {
   const device = await openTestDevice()
   const x = Tensor.from(device, new Float32Array(12), [4, 3])
-  const mask = (shape: number[], dtype: 'i32' | 'f32' = 'i32') => Tensor.from(device, new Int32Array(shape[0] * shape[1]), shape, dtype)
+  const mask = (shape: number[], dtype: 'i32' | 'f32' | 'f16' = 'i32') =>
+    Tensor.from(device, new Int32Array(shape[0] * shape[1]), shape, dtype)
   assert.throws(() => softmax(x, { mask: mask([1, 4]) }), /softmax: mask: wanted \[.., 3\], got \[1,4\]/)
   assert.throws(() => softmax(x, { mask: mask([1, 3], 'f32') }), /softmax: mask: wanted i32, got f32/)
+  assert.throws(() => softmax(x, { mask: mask([1, 3], 'f16') }), /softmax: mask: wanted i32, got f16/)
+  assert.throws(() => softmax(Tensor.empty(device, [4, 3], 'test', 'f16')), /softmax: x: wanted f32, got f16/)
   assert.throws(
     () => softmax(x, { mask: mask([2, 3]), rowsPerMask: 3 }),
     /softmax: rowsPerMask times the 2 rows of the mask: wanted 4 rows of x, got rowsPerMask 3/,

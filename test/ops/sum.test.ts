@@ -15,6 +15,14 @@ test('sum and mean: any size, gradients', async () => {
     const inputs = [value([size], 1, 1)]
     await checkOp(device, { name: `sum ${size}`, inputs, run: sum, forward: (x) => [total(x)], backward: ([dy], x) => [x.map(() => dy)] })
     await checkOp(device, {
+      name: `sum of ${size} half floats`,
+      inputs,
+      run: sum,
+      forward: (x) => [total(x)],
+      backward: ([dy], x) => [x.map(() => dy)],
+      half: [0],
+    })
+    await checkOp(device, {
       name: `mean ${size}`,
       inputs,
       run: mean,

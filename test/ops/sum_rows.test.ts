@@ -1,7 +1,7 @@
 import { Tensor } from '../../src/graph'
 import { sumRows } from '../../src/ops/sum_rows'
 import { assert, openTestDevice, test } from '../harness'
-import { columnSums, sizes, values } from './check'
+import { columnSums, refused, sizes, values } from './check'
 
 test('sumRows: one row, one column, borders of the parts of 64 rows, two and three levels, over 64 KiB', async () => {
   const device = await openTestDevice()
@@ -23,9 +23,14 @@ test('sumRows: one row, one column, borders of the parts of 64 rows, two and thr
     [size(20), size(2000)],
   ]) {
     const { data } = value([rows, columns])
-    const y = sumRows('sumRows', Tensor.from(device, data, [rows, columns]), columns)
-    assert.equal([...y.shape], [columns])
-    assert.close(await y.data(), columnSums(data, columns), 1e-5, `[${rows}, ${columns}]`)
+    for (const dtype of ['f32', 'f16'] as const) {
+      const x = Tensor.from(device, data, [rows, columns], dtype)
+      const run = () => sumRows('sumRows', x, columns)
+      if (dtype === 'f16' && refused(device, run)) continue
+      const y = run()
+      assert.equal([...y.shape], [columns])
+      assert.close(await y.data(), columnSums(await x.data(), columns), 1e-5, `[${rows}, ${columns}] ${dtype}`)
+    }
   }
 })
 

@@ -7,13 +7,19 @@ const [aAt, bAt, xAt, yAt, outAt] = [1, 2, 3, 4, 2]
 const secondAt = outAt + batch * n * row + 1
 const [scaleA, scaleB, scaleOut, scaleSecond] = [0.25, 1.25, 0.75, 1.5]
 
-const directions = [0, 1, 2].map((FORM): Form => {
+const directions = [0, 1, 2].map((FORM): Constants => {
   const HALVES = FORM ? 2 : 1
-  return { constants: { FORM, QUADS: 2, OWNED: 8, HALVES, SUMS: 4 * HALVES }, on: 'gpus' }
+  return { FORM, QUADS: 2, OWNED: 8, HALVES, SUMS: 4 * HALVES }
 })
+/** What of each direction is q, k, v or o; all else is a gradient. */
+const activations = [['Out', 'A', 'B', 'X', 'Y'], ['A', 'X', 'Y'], ['A', 'B', 'X'], ['B']]
+const halves = (form: Constants): Constants => Object.fromEntries(activations[numeric(form, 'FORM', 0)].map((alias) => [alias, 'vec4h']))
 
 export const attention: Check = {
-  forms: [...directions, { constants: { FORM: 3, Out: 'f32' }, on: 'gpus' }],
+  forms: [...directions, { FORM: 3, Out: 'f32' }].flatMap((form): Form[] => [
+    { constants: form, on: 'gpus' },
+    { constants: { ...form, ...halves(form) }, on: 'gpus' },
+  ]),
   cases: (constants, random) => [constants.FORM === 3 ? dots(random) : passes(constants, random)],
 }
 

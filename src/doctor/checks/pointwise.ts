@@ -39,8 +39,9 @@ const combine = [
 
 export const elementwise: Check = {
   forms: [
-    ...combinations(cells, formsOf(0, 1, 2, 3, 4, 5, 6), [{ constants: { BROADCAST: false } }]),
-    ...combinations(cells, formsOf(0, 1, 2), [{ constants: { BROADCAST: true } }]),
+    ...combinations(orHalf(orHalf(cells, 'A'), 'B'), formsOf(0, 1, 2), flags('BROADCAST')),
+    ...combinations(orHalf(cells, 'A'), formsOf(3), [{ constants: { BROADCAST: false } }]),
+    ...combinations(cells, formsOf(4, 5, 6), [{ constants: { BROADCAST: false } }]),
   ],
   cases(constants, random) {
     const form = numeric(constants, 'FORM', 0)

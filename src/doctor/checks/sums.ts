@@ -4,7 +4,7 @@ import { type Case, type Check, type Constants, f32, numeric, orHalf, type Rando
 const positive = (random: Random, count: number) => uniform(random, count, 0.5, 1.5)
 
 export const reduce: Check = {
-  forms: [{ constants: { FORM: 0, PER_PART: 64 } }, { constants: { FORM: 1 } }],
+  forms: orHalf([{ constants: { FORM: 0, PER_PART: 64 } }, { constants: { FORM: 1 } }]),
   cases: (constants, random) => [constants.FORM === 1 ? sumOfAll(constants, random) : sumsOfColumns(constants, random)],
 }
 
