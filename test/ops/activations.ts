@@ -34,8 +34,9 @@ export function activationTests(name: string, run: (x: Tensor) => Tensor, f: Sca
 
   test(`${name} of half floats: odd shapes and more than 64 KiB, usual and large numbers`, async () => {
     const value = values()
+    // Few numbers that are all large would be compared with 1e-100, as above.
     for (const shape of [[7, 13], [40001], [40004], ...randomShapes(2).map((s) => [...s, 2])])
-      for (const spread of [3, 1000]) await check(`f16 [${shape}] within ${spread}`, value(shape, spread), [0])
+      for (const spread of shape[0] > 1000 ? [3, 1000] : [3]) await check(`f16 [${shape}] within ${spread}`, value(shape, spread), [0])
   })
 
   test(`${name}: ±13, ±100 and ±1e4 forward and backward, each number by itself`, async () => {
