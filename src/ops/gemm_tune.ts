@@ -1,13 +1,14 @@
 import { type Device, DeviceLostError, type Recording } from '../gpu'
 import type { Kernel } from '../gpu/pipelines'
-import { elementwise, Tensor } from '../graph'
+import { type DType, elementwise, Tensor } from '../graph'
+import { gemm } from './gemm'
 import { choosing, type Job, jobOf, launch, type Variant } from './gemm_kernels'
 import type { Matrix, Part } from './gemm_operands'
 import { variants } from './gemm_variants'
 import { Random } from './philox'
 import { reduceAll } from './sum'
 
-type Place = Omit<Matrix, 'tensor'>
+type Place = Omit<Matrix, 'tensor'> & { dtype?: DType }
 
 /** A product without its numbers. */
 export interface Blank extends Omit<Part, 'a' | 'b' | 'c' | 'bias'> {
@@ -27,14 +28,14 @@ export interface Budget {
 
 // A variant must be this much faster than the usual one: a run's bits do not change for the clock's noise.
 const clearly = 0.95
-// Two right variants differ by their roundings alone.
-const tolerance = 2e-5
+// Two right variants differ by their roundings alone: where C is f16 few numbers round to the other side.
+const toleranceOf = ({ dtype }: Tensor) => (dtype === 'f16' ? 2e-4 : 2e-5)
 // What is timed at once: long beside the wait for the device, short beside the budget.
 const lapSeconds = 0.003
 
 /** What a product is, to be measured later with other numbers at the same places of a vec4. */
 export function blankOf({ op, a, b, c, m, n, k, batch0, batch1, alpha, accumulate, bias, skip }: Job): Blank {
-  const place = ({ tensor: _, ...matrix }: Matrix, offset: number): Place => ({ ...matrix, offset })
+  const place = ({ tensor, ...matrix }: Matrix, offset: number): Place => ({ ...matrix, offset, dtype: tensor.dtype })
   const matrices = { a: place(a, skip.a), b: place(b, skip.b), c: place(c, skip.c) }
   return { op, ...matrices, m, n, k, batch0, batch1, alpha, accumulate, bias: bias !== null }
 }
@@ -140,11 +141,12 @@ class Trial {
     }
     try {
       this.#once(usual)
-      elementwise('tune', 'copy', wanted, [c])
+      this.#take(wanted)
+      this.#take(off, { alpha: -1 })
       this.#once(name)
-      elementwise('tune', 'sub', off, [c, wanted])
+      this.#take(off, { accumulate: true })
       const [error, size] = [await square(off), await square(wanted)]
-      return error <= tolerance ** 2 * size
+      return error <= toleranceOf(c) ** 2 * size
     } finally {
       wanted.dispose()
       off.dispose()
@@ -227,9 +229,18 @@ class Trial {
     return (await this.device.record(`tune ${name}`, body, () => [])).recording
   }
 
-  /** Into a C of zeros. */
+  /** out = C, C of any dtype and out f32, by a product. */
+  #take(out: Tensor, how: { alpha?: number; accumulate?: boolean } = {}): void {
+    const one = Tensor.from(this.device, [1])
+    const column = (tensor: Tensor): Matrix => ({ tensor, rowStride: 1 })
+    gemm({ op: 'tune', a: column(this.#part.c.tensor), b: column(one), c: column(out), m: out.size, n: 1, k: 1, ...how })
+    one.dispose()
+  }
+
+  /** Into a C of zeros, whatever its dtype. */
   #once(name: Variant): void {
-    elementwise('tune', 'fill', this.#part.c.tensor, [], 0)
+    const { device, storage } = this.#part.c.tensor
+    elementwise('tune', 'fill', new Tensor(device, storage, [storage.size / 4]), [], 0)
     this.#dispatch(name)
   }
 
@@ -263,17 +274,18 @@ function filled(device: Device, blank: Blank): { part: Part; tensors: Tensor[] }
   numbers ??= uniform(65521)
   const some = numbers
   const tensors: Tensor[] = []
-  const make = (count: number) => {
+  const make = (count: number, dtype?: DType) => {
     const data = new Float32Array(count)
     for (let at = 0; at < count; at += some.length) data.set(some.subarray(0, count - at), at)
-    const tensor = Tensor.from(device, data)
+    const tensor = Tensor.from(device, data, [count], dtype)
     tensors.push(tensor)
     return tensor
   }
   const matrix = (place: Place, rows: number, columns: number): Matrix => {
-    const { offset = 0, rowStride, transposed, stride0 = 0, stride1 = 0 } = place
+    const { dtype, offset = 0, rowStride, transposed, stride0 = 0, stride1 = 0 } = place
     const [down, across] = transposed ? [columns, rows] : [rows, columns]
-    return { ...place, tensor: make(offset + (batch0 - 1) * stride0 + (batch1 - 1) * stride1 + (down - 1) * rowStride + across) }
+    const count = offset + (batch0 - 1) * stride0 + (batch1 - 1) * stride1 + (down - 1) * rowStride + across
+    return { ...place, tensor: make(count, dtype) }
   }
   try {
     const matrices = { a: matrix(blank.a, m, k), b: matrix(blank.b, k, n), c: matrix(blank.c, m, n) }

@@ -8,9 +8,9 @@ import { withBroken } from '../doctor/broken'
 import { assert, openTestDevice, test } from '../harness'
 
 /** A product of few tiles with a long k, its usual variant and the others. */
-function product(device: Device): { blank: Blank; own: Variant; all: Variant[] } {
+function product(device: Device, dtype?: 'f16'): { blank: Blank; own: Variant; all: Variant[] } {
   let found: { blank: Blank; own: Variant; all: Variant[] } | undefined
-  const [a, b, c] = [12 * 128, 128 * 20, 240].map((size) => Tensor.from(device, new Float32Array(size)))
+  const [a, b, c] = [12 * 128, 128 * 20, 240].map((size) => Tensor.empty(device, [size], 'test', dtype))
   const matrices = { a: { tensor: a, rowStride: 128 }, b: { tensor: b, rowStride: 20 }, c: { tensor: c, rowStride: 20 } }
   choosing(
     (job) => {
@@ -81,6 +81,21 @@ test('a variant that computes something else is not taken, however fast; the nex
     assert.is(await whereQuick(device, [wrong], () => fastest(device, blank, endless)), own)
     assert.is(await whereQuick(device, [wrong, right], () => fastest(device, blank, endless)), right)
   })
+  device.destroy()
+})
+
+test('of a product in half floats too the fastest is taken, and none that computes something else', async () => {
+  const device = await openTestDevice({})
+  if (!device.features.has('shader-f16')) return assert.throws(() => product(device, 'f16'), /need the feature shader-f16/)
+  const { blank, own, all } = product(device, 'f16')
+  const [wrong, right] = device.software ? ['split-2×plain', 'plain'] : ['split-2×tiled', 'blocks-8']
+  const taken: (Variant | undefined)[] = []
+  await withBroken(device, { file: 'matmul_sum', find: 'sums[s * p.count + i]', replace: 'sums[i]' }, async () => {
+    for (const quick of [[wrong], [wrong, right]]) taken.push(await whereQuick(device, quick, () => fastest(device, blank, endless)))
+  })
+  const split = all.find((name) => name.startsWith('split-2×')) as Variant
+  taken.push(await whereQuick(device, [split], () => fastest(device, blank, endless)))
+  assert.equal(taken, [own, right, split])
   device.destroy()
 })
 
