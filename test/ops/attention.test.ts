@@ -185,12 +185,51 @@ test(
   slow,
 )
 
+test(
+  'attention of half floats: y, and gradients in f32; masked, with dropout; both kernels',
+  async () => {
+    const device = await openTestDevice()
+    const value = values()
+    const size = sizes()
+    const [p, state] = [0.3, [7, 8, 9, 0]]
+    await bothForms(device, async (kernels) => {
+      for (const [batch, length, heads, d] of [
+        [1, 1, 1, 3],
+        [3, 9, 3, 5],
+        [2, 37, 3, 8],
+        [1, 70, 2, 36],
+        [size(3), size(40), size(3), size(20)],
+      ]) {
+        const keep = keepMask(batch * heads * length * length, p, state, 4)
+        const bits = Int32Array.from({ length: batch * length }, (_, i) => (i % length === 0 || i % length < length - 4 ? 1 : 0))
+        const form: Form = { batch, length, heads, d, mask: bits, drop: (at) => keep[at] / (1 - p) }
+        const dropout = { p, rng: { state: Tensor.from(device, state, [4], 'u32'), stream: 4 } }
+        const mask = Tensor.from(device, bits, [batch, length], 'i32')
+        const shape = [batch, length, heads * d]
+        await checkOp(device, {
+          name: `attention of half floats [${shape}] in ${heads} heads, ${kernels}`,
+          inputs: [value(shape, 1), value(shape, 1), value(shape)],
+          run: (q, k, v) => attention(q, k, v, { heads, dropout, mask }),
+          forward: forward(form),
+          backward: backward(form),
+          half: [0, 1, 2],
+          // Without the matrix Σ P∘dP comes from y, a half float.
+          tolerance: 2e-3,
+        })
+      }
+    })
+  },
+  slow,
+)
+
 test('attention: shapes that do not fit are an error', async () => {
   const device = await openTestDevice()
   const make = (shape: number[]) => Tensor.from(device, new Float32Array(shape.reduce((n, d) => n * d, 1)), shape)
   const x = make([2, 3, 4])
   assert.throws(() => attention(make([3, 4]), x, x, { heads: 2 }), /attention: q: wanted \[batch, length, hidden\], got \[3,4\]/)
   assert.throws(() => attention(x, make([2, 3, 2]), x, { heads: 2 }), /attention: k: wanted \[2,3,4\], got \[2,3,2\]/)
+  const half = Tensor.empty(device, x.shape, 'test', 'f16')
+  assert.throws(() => attention(x, half, x, { heads: 2 }), /attention: k: wanted f32, got f16/)
   assert.throws(() => attention(x, x, x, { heads: 3 }), /attention: hidden size: wanted a multiple of 3 heads, got 4/)
   assert.throws(() => attention(x, x, x, { heads: 2, mask: make([2, 2]) }), /attention: mask: wanted \[2, 3\], got \[2,2\]/)
 })
