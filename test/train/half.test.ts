@@ -1,8 +1,9 @@
 import type { Device } from '../../src/gpu'
-import { memoryFiles } from '../../src/io'
+import { type Files, memoryFiles } from '../../src/io'
 import { AutoModelForSequenceClassification } from '../../src/models/auto'
+import type { ModelDType } from '../../src/models/sequence_classification'
 import { getPeftModel, type PeftConfig } from '../../src/peft'
-import { Trainer } from '../../src/train'
+import { Trainer, type TrainingArguments } from '../../src/train'
 import { assert, fixture, openTestDevice, test } from '../harness'
 import { goldenFiles, goldenTensors, goldenTokens } from '../models/fixtures'
 import { miniTokenizer, tinyFiles, wordTask } from '../tiny'
@@ -22,18 +23,21 @@ function onHalf(name: string, body: (device: Device) => Promise<void>): void {
   })
 }
 
+// Three layers round a number some twenty times, by 2⁻¹² in the mean and 2⁻¹¹ at most.
+const logitBounds = { roberta: 2e-3, bert: 3e-3 }
+
 for (const set of ['cases', 'cases-odd'])
-  for (const kind of ['roberta', 'bert'])
-    onHalf(`${set}/${kind} in fp16: logits within 2e-3 of PyTorch's in float32`, async (device) => {
+  for (const kind of ['roberta', 'bert'] as const)
+    onHalf(`${set}/${kind} in fp16: logits within ${logitBounds[kind]} of PyTorch's in float32`, async (device) => {
       const folder = `${set}/${kind}`
       const model = await AutoModelForSequenceClassification.fromPretrained(await goldenFiles(folder), { device, dtype: 'fp16' })
       const logits = await model(await goldenTokens(folder))
       assert.is(logits.dtype, 'f32')
-      assert.close(await logits.data(), (await goldenTensors(folder, 'expected')).get('logits')?.data ?? [], 2e-3)
+      assert.close(await logits.data(), (await goldenTensors(folder, 'expected')).get('logits')?.data ?? [], logitBounds[kind])
     })
 
 // AdamW divides by the gradient's size: what is small of it counts as much as what is large.
-const bounds: Bounds = { dtype: 'fp16', logits: 2e-3, steps: 5e-3, gradients: 1e-2, after: 2e-2 }
+const bounds: Bounds = { dtype: 'fp16', logits: 3e-3, steps: 1.5e-2, gradients: 2e-2, after: 3e-2 }
 
 for (const set of ['cases', 'cases-odd'])
   for (const name of set === 'cases' ? ['lora', ...Object.keys(targets)] : [...loras, 'bitfit', ...Object.keys(targets)])
@@ -44,44 +48,41 @@ for (const method of ['head', 'lora', 'condlora'] as const)
     spamCase(method, device, fixture, { dtype: 'fp16', most: 5e-3 }),
   )
 
-async function start(device: Device, config: PeftConfig, files = memoryFiles('run'), args = {}): Promise<Trainer> {
-  const base = await AutoModelForSequenceClassification.fromPretrained(
-    tinyFiles({ hidden_dropout_prob: 0.1, attention_probs_dropout_prob: 0.1 }),
-    {
-      ...{ device, dtype: 'fp16' },
-      notice: () => {},
-    },
-  )
+const model = { hidden_dropout_prob: 0.1, attention_probs_dropout_prob: 0.1 }
+
+interface Run {
+  args?: TrainingArguments
+  files?: Files
+  dtype?: ModelDType
+}
+
+async function start(device: Device, config: PeftConfig, { args, files = memoryFiles('run'), dtype = 'fp16' }: Run = {}): Promise<Trainer> {
+  const base = await AutoModelForSequenceClassification.fromPretrained(tinyFiles(model), { device, dtype, notice: () => {} })
   return new Trainer({
     model: await getPeftModel(base, config),
     processingClass: await miniTokenizer(),
     trainDataset: wordTask(24),
     evalDataset: wordTask(30, 9),
     files,
-    args: { ...small, ...args },
+    args: { ...small, saveSteps: 5, maxSteps: 12, ...args },
     notice: () => {},
   })
 }
 
 for (const peftType of ['LORA', 'CONDLORA', 'BITFIT'] as const)
-  onHalf(
-    `fp16: ${peftType} learns, twice to the same bytes, with gradient checkpointing too, and a checkpoint goes on to them`,
-    async (device) => {
-      const args = { saveSteps: 5, maxSteps: 30, learningRate: 2e-2 }
-      const files = memoryFiles('run')
-      const whole = await start(device, { peftType }, files, args)
-      await whole.train()
-      const [first, last] = [losses(whole)[0], losses(whole).at(-1) as number]
-      assert.ok(last < 0.7 * first, `loss from ${first} to ${last}`)
-      const { evalAccuracy } = await whole.evaluate()
-      assert.ok(evalAccuracy > 0.7, `${evalAccuracy}`)
-      const again = await start(device, { peftType }, undefined, { ...args, gradientCheckpointing: true })
-      await again.train()
-      assert.equal(await bytes(again), await bytes(whole))
-      const theirs = memoryFiles('other')
-      for (const name of await files.list()) if (name.startsWith('checkpoint-15/')) await theirs.write(name, await files.read(name))
-      const resumed = await start(device, { peftType }, theirs, args)
-      await resumed.train({ resumeFromCheckpoint: true })
-      assert.equal(await bytes(resumed), await bytes(whole))
-    },
-  )
+  onHalf(`fp16: ${peftType} trains as in float32, twice to the same bytes; so does a checkpoint, and layers run again`, async (device) => {
+    const files = memoryFiles('run')
+    const [whole, full] = [await start(device, { peftType }, { files }), await start(device, { peftType }, { dtype: 'fp32' })]
+    for (const trainer of [whole, full]) await trainer.train()
+    assert.close(losses(whole), losses(full), 5e-3, 'losses')
+    const [{ evalLoss }, other] = [await whole.evaluate(), await full.evaluate()]
+    assert.close([evalLoss], [other.evalLoss], 5e-3, 'loss of the evaluation')
+    const again = await start(device, { peftType }, { args: { gradientCheckpointing: true } })
+    await again.train()
+    assert.equal(await bytes(again), await bytes(whole))
+    const theirs = memoryFiles('other')
+    for (const name of await files.list()) if (name.startsWith('checkpoint-5/')) await theirs.write(name, await files.read(name))
+    const resumed = await start(device, { peftType }, { files: theirs })
+    await resumed.train({ resumeFromCheckpoint: true })
+    assert.equal(await bytes(resumed), await bytes(whole))
+  })
