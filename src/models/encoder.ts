@@ -4,7 +4,7 @@ import { LayerNorm } from '../nn/layer_norm'
 import { forwardAll, Linear } from '../nn/linear'
 import type { Pass } from '../nn/pass'
 import { weightStack } from '../nn/stack'
-import { attention } from '../ops/attention'
+import { attention, selfAttention } from '../ops/attention'
 import { embeddings } from '../ops/embedding'
 import { gelu } from '../ops/gelu'
 import { relu } from '../ops/relu'
@@ -122,7 +122,8 @@ class EncoderLayer {
     const { query, key, value, attentionOutput, attentionNorm, intermediate, output, outputNorm } = this.parts
     const { hiddenDropoutProb: p, attentionProbsDropoutProb, numAttentionHeads: heads } = this.config
     const [q, k, v] = forwardAll([query, key, value], x, pass)
-    const mixed = attention(q, k, v, { heads, mask, dropout: pass.nextDropout(attentionProbsDropoutProb) })
+    const options = { heads, mask, dropout: pass.nextDropout(attentionProbsDropoutProb) }
+    const mixed = k ? attention(q, k, v, options) : selfAttention(q, options)
     const attended = attentionNorm.forward(x, pass, attentionOutput.forward(mixed, pass), p)
     const wide = this.#activate(intermediate.forward(attended, pass))
     return outputNorm.forward(attended, pass, output.forward(wide, pass), p)

@@ -1,5 +1,6 @@
 import type { Tensor } from '../graph'
 import { linear, linears } from '../ops/linear'
+import { addLowRank } from '../ops/lora_linear'
 import type { Pass } from './pass'
 
 /** y = x·Wᵀ + b, or what an adapter of this layer makes of it. */
@@ -19,14 +20,25 @@ export class Linear {
   }
 }
 
-/** The forwards of several layers of one input; x·Wᵀ + b is one product for all of them where that can be. */
+/**
+ * The forwards of several layers of one input, one after the other; or one tensor whose rows hold them side by side, where their
+ * weights follow each other in memory and adapters do no more than add a low-rank product.
+ */
 export function forwardAll(layers: Linear[], x: Tensor, pass: Pass): Tensor[] {
   const adapters = layers.map(({ name }) => pass.adapters.get(name))
-  if (adapters.some((adapter) => adapter && !adapter.addsToDense?.(pass))) return layers.map((layer) => layer.forward(x, pass))
-  const dense = linears(
-    x,
-    layers.map(({ weight }) => pass.of(weight)),
-    layers.map(({ bias }) => pass.of(bias)),
-  )
-  return layers.map((layer, i) => adapters[i]?.forward(layer, x, pass, dense[i]) ?? dense[i])
+  const added = adapters.map((adapter) => adapter?.lowRank?.(pass))
+  const dense = adapters.every((adapter, i) => !adapter || added[i]) && linears(x, ...tensorsOf(layers, pass))
+  if (!dense) return layers.map((layer) => layer.forward(x, pass))
+  const width = (dense.shape.at(-1) ?? 0) / layers.length
+  return [
+    addLowRank(
+      dense,
+      added.flatMap((term, i) => (term ? [{ ...term(x), column: i * width }] : [])),
+    ),
+  ]
 }
+
+const tensorsOf = (layers: Linear[], pass: Pass): [Tensor[], (Tensor | null)[]] => [
+  layers.map(({ weight }) => pass.of(weight)),
+  layers.map(({ bias }) => pass.of(bias)),
+]

@@ -1,4 +1,4 @@
-import type { Device } from '../gpu'
+import type { Device, Storage } from '../gpu'
 import { Tensor } from '../graph'
 
 /** A tensor to be trained: its checkpoint name, its shape, and how. */
@@ -108,8 +108,8 @@ export class FlatParameters {
 }
 
 /**
- * Moves what `backward()` left in each leaf's `.grad` to its place in `flat` by `put`. In a recording a gradient that is to
- * be written (`fresh`), not added, is simply made there where that is possible.
+ * Moves what `backward()` left in each leaf's `.grad` to its place in `flat` by `put`. In a recording gradients that are to
+ * be written (`fresh`), not added, are simply made there where that is possible.
  */
 export function gatherGradients(
   leaves: Iterable<[leaf: Tensor, offset: number]>,
@@ -118,12 +118,20 @@ export function gatherGradients(
   fresh = true,
 ): void {
   const { recording } = flat.device
+  const found = new Map<Storage, { to: Tensor; from: Tensor }[]>()
   for (const [leaf, at] of leaves) {
-    const { grad } = leaf
+    const { grad: from } = leaf
     leaf.grad = null
-    const place = flat.view(leaf.shape, at)
-    if (fresh && grad && grad.offset === 0 && grad.storage.size === grad.size * 4 && recording?.canPlace(grad.storage))
-      recording.place(grad.storage, flat.storage, place.offset * 4)
-    else if (grad) put(place, grad)
+    if (!from) continue
+    const together = found.get(from.storage) ?? []
+    found.set(from.storage, [...together, { to: flat.view(leaf.shape, at), from }])
+  }
+  for (const [storage, all] of found) {
+    // Several that were made as one lie as their places do.
+    const [shift, ...others] = all.map(({ to, from }) => to.offset - from.offset)
+    const size = all.reduce((sum, { from }) => sum + from.size, 0)
+    if (fresh && size * 4 === storage.size && others.every((s) => s === shift) && recording?.canPlace(storage))
+      recording.place(storage, flat.storage, shift * 4)
+    else for (const { to, from } of all) put(to, from)
   }
 }

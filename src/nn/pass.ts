@@ -1,13 +1,13 @@
 import { checkpoint, type Tensor } from '../graph'
 import { dropout } from '../ops/dropout'
+import type { LowRank } from '../ops/lora_linear'
 import type { Linear } from './linear'
 
 /** What changes a linear layer's output without touching its weight: LoRA and its relatives. */
 export interface LinearAdapter {
-  /** @param dense x·Wᵀ + b, only where `addsToDense`; it may be overwritten */
-  forward(layer: Linear, x: Tensor, pass: Pass, dense?: Tensor): Tensor
-  /** Whether `forward` only adds to x·Wᵀ + b, and so takes that from a product that several layers share. */
-  addsToDense?(pass: Pass): boolean
+  forward(layer: Linear, x: Tensor, pass: Pass): Tensor
+  /** Where `forward` does no more than add s·B·A·x' to x·Wᵀ + b: what gives A, B, s and x' for an x, so that layers share products. */
+  lowRank?(pass: Pass): ((x: Tensor) => Required<LowRank>) | null
   /** Adds ΔW to `weight`, a copy of the layer's own: from then on that does what `forward` did. */
   mergeInto(weight: Tensor): void
 }

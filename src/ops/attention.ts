@@ -1,7 +1,7 @@
 import { complain } from '../gpu'
 import type { Tensor } from '../graph'
 import { fusedAttention, isFused } from './attention_fused'
-import { type AttentionSizes, matrixAttention } from './attention_matrix'
+import { matrixAttention } from './attention_matrix'
 import type { DropoutRng } from './dropout'
 
 export interface AttentionOptions {
@@ -19,13 +19,28 @@ export interface AttentionOptions {
  * Backward: dV = P'ᵀ·dO, dP' = dO·Vᵀ, dS = P∘(dP − Σ dP∘P), dQ = dS·K/√d, dK = dSᵀ·Q/√d (P' is P after dropout).
  */
 export function attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions): Tensor {
-  const s = checkShapes(q, k, v, options)
-  const terms = { mask: options.mask ?? null, dropout: options.dropout?.p ? options.dropout : null }
-  return (isFused(q.device, s, [q, k, v]) ? fusedAttention : matrixAttention)(q, k, v, s, terms)
+  checkShapes(q, k, v)
+  return attend([q, k, v], q.shape, options)
 }
 
-function checkShapes(q: Tensor, k: Tensor, v: Tensor, { heads, mask }: AttentionOptions): AttentionSizes {
-  const [batch, length, hidden] = q.shape
+/** `attention` of q, k and v that lie side by side in the rows of one tensor, [batch, length, 3·heads·d]. */
+export function selfAttention(qkv: Tensor, options: AttentionOptions): Tensor {
+  const [batch, length, width] = qkv.shape
+  return attend([qkv], [batch, length, width / 3], options)
+}
+
+function attend(inputs: Tensor[], shape: readonly number[], { heads, mask = null, dropout }: AttentionOptions): Tensor {
+  const [batch, length, hidden] = shape
+  if (hidden % heads) complain('attention', 'hidden size', `a multiple of ${heads} heads`, `${hidden}`)
+  if (mask && mask.size !== batch * length) complain('attention', 'mask', `[${batch}, ${length}]`, `[${mask.shape}]`)
+  const s = { batch, length, heads, d: hidden / heads }
+  return (isFused(inputs[0].device, s, inputs) ? fusedAttention : matrixAttention)(inputs, s, {
+    mask,
+    dropout: dropout?.p ? dropout : null,
+  })
+}
+
+function checkShapes(q: Tensor, k: Tensor, v: Tensor): void {
   if (q.shape.length !== 3) complain('attention', 'q', '[batch, length, hidden]', `[${q.shape}]`)
   for (const [name, t] of [
     ['k', k],
@@ -34,7 +49,4 @@ function checkShapes(q: Tensor, k: Tensor, v: Tensor, { heads, mask }: Attention
     if (`${t.shape}` !== `${q.shape}`) complain('attention', name, `[${q.shape}]`, `[${t.shape}]`)
     if (t.dtype !== q.dtype) complain('attention', name, q.dtype, t.dtype)
   }
-  if (hidden % heads) complain('attention', 'hidden size', `a multiple of ${heads} heads`, `${hidden}`)
-  if (mask && mask.size !== batch * length) complain('attention', 'mask', `[${batch}, ${length}]`, `[${mask.shape}]`)
-  return { batch, length, heads, d: hidden / heads }
 }

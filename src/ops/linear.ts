@@ -10,53 +10,7 @@ import { sumRows } from './sum_rows'
  * Backward: dx = dy · W, dW = dyᵀ · x, db = Σ_rows dy. A frozen W costs no dW.
  */
 export function linear(x: Tensor, weight: Tensor, bias: Tensor | null = null): Tensor {
-  return linears(x, [weight], [bias])[0]
-}
-
-/**
- * `linear` of one x by several layers of one shape, e.g. query, key and value: one product where their weights lie evenly
- * spaced in memory and their biases side by side, else one each.
- */
-export function linears(x: Tensor, weights: Tensor[], biases: (Tensor | null)[]): Tensor[] {
-  const [weight, next = weight] = weights
-  const [bias] = biases
-  const [outputs, inputs] = weight.shape
-  const k = x.shape.at(-1) ?? 0
-  if (weight.shape.length !== 2) complain('linear', 'weight', '[out, in]', `[${weight.shape}]`)
-  if (k !== inputs) complain('linear', 'the last dimension of x', `${inputs}`, `[${x.shape}]`)
-  if (bias && bias.size !== outputs) complain('linear', 'bias', `[${outputs}]`, `[${bias.shape}]`)
-  const stride0 = next.offset - weight.offset
-  if (stride0 < 0 || !inSteps(weights, stride0) || (biases.some(Boolean) && !inSteps(biases, outputs)))
-    return weights.map((each, i) => linear(x, each, biases[i]))
-  const rows = x.size / k
-  const shape = [...x.shape.slice(0, -1), outputs]
-  // Each begins where it can be bound alone.
-  const aligned = 256 / x.width
-  const apart = Math.ceil((rows * outputs) / aligned) * aligned
-  const y = Tensor.empty(x.device, [(weights.length - 1) * apart + rows * outputs], 'linear', x.dtype)
-  gemm({
-    op: 'linear',
-    a: { tensor: x, rowStride: k },
-    b: { tensor: weight, rowStride: k, transposed: true, stride0 },
-    c: { tensor: y, rowStride: outputs, stride0: apart },
-    m: rows,
-    n: outputs,
-    k,
-    batch0: weights.length,
-    bias,
-  })
-  return weights.map((each, i) => onTape(x, each, biases[i], y.view(shape, i * apart)))
-}
-
-/** Whether tensors of one shape lie in one storage, `step` numbers from each to the next. */
-function inSteps(tensors: (Tensor | null)[], step: number): boolean {
-  const [first] = tensors
-  return tensors.every(
-    (t, i) => t && first && t.storage === first.storage && t.offset === first.offset + i * step && `${t.shape}` === `${first.shape}`,
-  )
-}
-
-function onTape(x: Tensor, weight: Tensor, bias: Tensor | null, y: Tensor): Tensor {
+  const y = product(x, weight, bias)
   return tape('linear', bias ? [x, weight, bias] : [x, weight], y, (dy, [needX, needW, needB], into) => [
     needX ? gradInput(dy, x, weight, into(0)) : null,
     needW ? gradWeight(dy, x, weight) : null,
@@ -64,8 +18,60 @@ function onTape(x: Tensor, weight: Tensor, bias: Tensor | null, y: Tensor): Tens
   ])
 }
 
+/**
+ * `linear` of one x by several layers of one shape, e.g. query, key and value, as one product forward and one backward: their
+ * outputs lie side by side in the rows of y [..., layers · out]. null where their weights or biases do not follow each other in memory.
+ */
+export function linears(x: Tensor, weights: Tensor[], biases: (Tensor | null)[]): Tensor | null {
+  const weight = joined(weights)
+  const bias = joined(biases)
+  if (!weight || (!bias && biases.some(Boolean))) return null
+  const y = product(x, weight, bias)
+  const count = weights.length
+  return tape('linear', [x, ...weights, ...(bias ? (biases as Tensor[]) : [])], y, (dy, [needX, ...needs], into) => [
+    needX ? gradInput(dy, x, weight, into(0)) : null,
+    ...(needs.slice(0, count).some(Boolean) ? parts(gradWeight(dy, x, weight), count) : weights.map(() => null)),
+    ...(needs.slice(count).some(Boolean) ? parts(sumRows('linear.db', dy, weight.shape[0]), count) : []),
+  ])
+}
+
+/** Tensors of one shape that follow each other in memory as one that is longer; else null. */
+export function joined(tensors: (Tensor | null)[]): Tensor | null {
+  const [first] = tensors
+  if (!first) return null
+  const { device, storage, shape, dtype, offset, size } = first
+  const follows = (t: Tensor | null, i: number) => t?.storage === storage && t.offset === offset + i * size && `${t.shape}` === `${shape}`
+  return tensors.every(follows) ? new Tensor(device, storage, [tensors.length * shape[0], ...shape.slice(1)], dtype, offset) : null
+}
+
+/** The tensors that `joined` made one of. */
+export function parts(whole: Tensor, count: number): Tensor[] {
+  const shape = [whole.shape[0] / count, ...whole.shape.slice(1)]
+  return Array.from({ length: count }, (_, i) => whole.view(shape, (i * whole.size) / count))
+}
+
+function product(x: Tensor, weight: Tensor, bias: Tensor | null): Tensor {
+  const [outputs, inputs] = weight.shape
+  const k = x.shape.at(-1) ?? 0
+  if (weight.shape.length !== 2) complain('linear', 'weight', '[out, in]', `[${weight.shape}]`)
+  if (k !== inputs) complain('linear', 'the last dimension of x', `${inputs}`, `[${x.shape}]`)
+  if (bias && bias.size !== outputs) complain('linear', 'bias', `[${outputs}]`, `[${bias.shape}]`)
+  const y = Tensor.empty(x.device, [...x.shape.slice(0, -1), outputs], 'linear', x.dtype)
+  gemm({
+    op: 'linear',
+    a: { tensor: x, rowStride: k },
+    b: { tensor: weight, rowStride: k, transposed: true },
+    c: { tensor: y, rowStride: outputs },
+    m: x.size / k,
+    n: outputs,
+    k,
+    bias,
+  })
+  return y
+}
+
 /** dy · W, added to what `into` holds. */
-export function gradInput(dy: Tensor, x: Tensor, weight: Tensor, into: Tensor | null): Tensor {
+function gradInput(dy: Tensor, x: Tensor, weight: Tensor, into: Tensor | null): Tensor {
   const [outputs, inputs] = weight.shape
   const dx = into ?? Tensor.empty(x.device, x.shape, 'linear.dx')
   gemm({

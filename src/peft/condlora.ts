@@ -1,7 +1,7 @@
 import * as v from 'valibot'
 import { noGrad, type Tensor } from '../graph'
 import type { FlatParameters, ParameterSpec } from '../nn/parameters'
-import { convert, packedLayout } from '../ops/conversion'
+import { convertAll, packedLayout } from '../ops/conversion'
 import { Random } from '../ops/philox'
 import { finite } from './config'
 import { LowRankAdapter, lowRankKeys } from './low_rank'
@@ -85,8 +85,8 @@ export class CondLora implements Method {
   prepare(trained: FlatParameters) {
     const adapters = new Map<string, LowRankAdapter>()
     const derived: Derived[] = []
-    for (const group of this.#groups) {
-      const { tensor, factors } = this.#convert(group, trained)
+    for (const groups of this.#alike()) {
+      const { tensor, factors } = this.#convert(groups, trained)
       const leaves: Derived['leaves'] = []
       for (const { path, A, B, scaling } of factors) {
         adapters.set(path, new LowRankAdapter({ A, B, scaling, dropout: this.config.loraDropout, placement: this.config.dropoutPlacement }))
@@ -98,23 +98,40 @@ export class CondLora implements Method {
   }
 
   asLora(trained: FlatParameters): LowRankFactors[] {
-    return this.#groups.flatMap((group) => this.#convert(group, trained).factors)
+    return this.#alike().flatMap((groups) => this.#convert(groups, trained).factors)
   }
 
-  /** A and B of all layers of a group, as views of one tensor. */
-  #convert({ role, targets, outputs, inputs }: Group, trained: FlatParameters): { tensor: Tensor; factors: LowRankFactors[] } {
+  /** Groups of one shape and number of layers: converted together, their A and B of one layer follow each other in memory. */
+  #alike(): Group[][] {
+    const all = new Map<string, Group[]>()
+    for (const group of this.#groups) {
+      const key = `${group.outputs}x${group.inputs} ${group.targets.length}`
+      all.set(key, [...(all.get(key) ?? []), group])
+    }
+    return [...all.values()]
+  }
+
+  /** A and B of all layers of groups that are alike, as views of one tensor. */
+  #convert(groups: Group[], trained: FlatParameters): { tensor: Tensor; factors: LowRankFactors[] } {
     const { r, conversion } = this.config
-    const weights = targets.map((t) => t.layer.weight)
-    const tensor = convert(weights, trained.get(nameA(role)), trained.get(nameB(role)), conversion)
-    const at = packedLayout(weights.length, r, outputs, inputs)
+    const [{ targets, outputs, inputs }] = groups
+    const kinds = groups.map(({ role, targets }) => ({
+      weights: targets.map((t) => t.layer.weight),
+      thetaA: trained.get(nameA(role)),
+      thetaB: trained.get(nameB(role)),
+    }))
+    const tensor = convertAll(kinds, conversion)
+    const at = packedLayout(groups.length * targets.length, r, outputs, inputs)
     // Leaves of their own: what reaches them goes back through the conversion once per optimizer step, not once per batch.
     const factors = noGrad(() =>
-      targets.map(({ layer, scaling }, l) => ({
-        path: layer.name,
-        scaling,
-        A: tensor.view([r, inputs], l * at.strideA),
-        B: tensor.view([outputs, r], at.startB + l * at.strideB),
-      })),
+      groups.flatMap(({ targets }, kind) =>
+        targets.map(({ layer, scaling }, l) => ({
+          path: layer.name,
+          scaling,
+          A: tensor.view([r, inputs], (l * groups.length + kind) * at.strideA),
+          B: tensor.view([outputs, r], at.startB + (l * groups.length + kind) * at.strideB),
+        })),
+      ),
     )
     return { tensor, factors }
   }

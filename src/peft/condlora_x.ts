@@ -100,14 +100,10 @@ class FirstTokenAdapter implements LinearAdapter {
     private readonly theta: Tensor,
   ) {}
 
-  addsToDense(pass: Pass): boolean {
-    return this.plain.addsToDense(pass)
-  }
-
-  forward(layer: Linear, x: Tensor, pass: Pass, dense?: Tensor): Tensor {
+  forward(layer: Linear, x: Tensor, pass: Pass): Tensor {
     const { dropout, scaling } = this.plain.options
     const dropped = pass.dropout(x, dropout)
-    return add(this.plain.forward(layer, x, pass, dense, dropped), firstTokenTerm(dropped, this.theta, scaling))
+    return add(this.plain.forward(layer, x, pass, dropped), firstTokenTerm(dropped, this.theta, scaling))
   }
 
   mergeInto(): never {

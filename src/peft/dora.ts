@@ -34,7 +34,7 @@ export class Dora implements Method {
     this.parameters = [
       ...starts,
       ...layers.map(({ layer: { name, weight }, r, scaling }, i): Start => {
-        const [A, B] = [starts[2 * i], starts[2 * i + 1]]
+        const [A, B] = [starts[i], starts[layers.length + i]]
         const init = async () => norms(weight.shape, { W: await weight.data(), A: A.init(), B: B.init() }, r, scaling)
         return { name: magnitude(name), shape: [weight.shape[0]], init, lrScale: config.loraplusLrRatio }
       }),

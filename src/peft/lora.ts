@@ -34,7 +34,7 @@ export type LoraConfig = v.InferOutput<typeof loraSchema>
  */
 export class Lora implements Method {
   readonly targets: string[]
-  /** A and B of each target, in their order. */
+  /** A of each target, then B of each. */
   readonly parameters: ParameterSpec[]
   readonly #targets: Target[]
 
@@ -47,15 +47,19 @@ export class Lora implements Method {
     this.#targets = targets
     const { initLoraWeights, loraplusLrRatio: lrScale, freezeA } = config
     const uniform = (n: number, fan: number, stream: number) => new Random(seed, stream).uniform(n, -1 / Math.sqrt(fan), 1 / Math.sqrt(fan))
-    this.parameters = targets.flatMap(({ layer, r }, i): ParameterSpec[] => {
-      const [outputs, inputs] = layer.weight.shape
-      const a = () => (initLoraWeights === 'gaussian' ? new Random(seed, i).normal(r * inputs, 1 / r) : uniform(r * inputs, inputs, i))
-      const b = () => (initLoraWeights === false ? uniform(outputs * r, r, targets.length + i) : new Float32Array(outputs * r))
-      return [
-        { name: nameA(layer.name), shape: [r, inputs], init: a, frozen: freezeA },
-        { name: nameB(layer.name), shape: [outputs, r], init: b, lrScale },
-      ]
-    })
+    const each = (body: (name: string, r: number, shape: readonly number[], i: number) => ParameterSpec) =>
+      targets.map(({ layer, r }, i) => body(layer.name, r, layer.weight.shape, i))
+    // A of all layers, then B of all: those of one input follow each other in memory, and products take them together.
+    this.parameters = [
+      ...each((name, r, [, inputs], i) => {
+        const init = () => (initLoraWeights === 'gaussian' ? new Random(seed, i).normal(r * inputs, 1 / r) : uniform(r * inputs, inputs, i))
+        return { name: nameA(name), shape: [r, inputs], init, frozen: freezeA }
+      }),
+      ...each((name, r, [outputs], i) => {
+        const init = () => (initLoraWeights === false ? uniform(outputs * r, r, targets.length + i) : new Float32Array(outputs * r))
+        return { name: nameB(name), shape: [outputs, r], init, lrScale }
+      }),
+    ]
   }
 
   prepare(trained: FlatParameters): Prepared {

@@ -32,14 +32,16 @@ export interface LowRankOptions {
 export class LowRankAdapter implements LinearAdapter {
   constructor(readonly options: LowRankOptions) {}
 
-  addsToDense({ training }: Pass): boolean {
-    return this.options.placement === 'adapter' || !training
+  lowRank(pass: Pass) {
+    const { A, B, scaling, dropout, placement } = this.options
+    if (placement === 'input' && pass.training) return null
+    return (x: Tensor) => ({ A, B, scaling, input: pass.dropout(x, dropout) })
   }
 
   /** `dropped`: x after the adapter's dropout, where that is known already. */
-  forward({ weight, bias }: Linear, x: Tensor, pass: Pass, dense?: Tensor, dropped = pass.dropout(x, this.options.dropout)): Tensor {
+  forward({ weight, bias }: Linear, x: Tensor, pass: Pass, dropped = pass.dropout(x, this.options.dropout)): Tensor {
     const { A, B, scaling, placement } = this.options
-    return loraLinear(placement === 'input' ? dropped : x, pass.of(weight), pass.of(bias), { A, B, scaling, input: dropped }, dense)
+    return loraLinear(placement === 'input' ? dropped : x, pass.of(weight), pass.of(bias), { A, B, scaling, input: dropped })
   }
 
   mergeInto(weight: Tensor): void {

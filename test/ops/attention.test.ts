@@ -1,5 +1,5 @@
 import { Tensor } from '../../src/graph'
-import { attention } from '../../src/ops/attention'
+import { attention, selfAttention } from '../../src/ops/attention'
 import { keepMask } from '../../src/ops/dropout'
 import { assert, openTestDevice, rng, test } from '../harness'
 import { bothForms, checkOp, sizes, values } from './check'
@@ -233,3 +233,48 @@ test('attention: shapes that do not fit are an error', async () => {
   assert.throws(() => attention(x, x, x, { heads: 3 }), /attention: hidden size: wanted a multiple of 3 heads, got 4/)
   assert.throws(() => attention(x, x, x, { heads: 2, mask: make([2, 2]) }), /attention: mask: wanted \[2, 3\], got \[2,2\]/)
 })
+
+test(
+  'selfAttention: q, k and v side by side in rows are q, k and v apart, to the bit; both kernels',
+  async () => {
+    const device = await openTestDevice()
+    const value = values()
+    const size = sizes()
+    await bothForms(device, async (kernels) => {
+      for (const [batch, length, heads, d] of [
+        [2, 9, 3, 5],
+        [3, 36, 2, 8],
+        [2, 40, 1, 36],
+        [size(3), size(30), size(3), size(20)],
+      ]) {
+        const hidden = heads * d
+        const mask = Tensor.from(
+          device,
+          Int32Array.from({ length: batch * length }, (_, i) => (i % 4 ? 1 : 0)),
+          [batch, length],
+          'i32',
+        )
+        const state = Tensor.from(device, [1, 2, 3, 0], [4], 'u32')
+        const options = { heads, mask, dropout: { p: 0.2, rng: { state, stream: 3 } } }
+        const data = value([batch, length, 3 * hidden]).data
+        const part = (all: Float32Array, i: number) => all.filter((_, at) => Math.floor((at % (3 * hidden)) / hidden) === i)
+        const qkv = Tensor.from(device, data, [batch, length, 3 * hidden]).requireGrad()
+        const apart = [0, 1, 2].map((i) => Tensor.from(device, part(data, i), [batch, length, hidden]).requireGrad())
+        const seed = Tensor.from(device, value([batch, length, hidden]).data, [batch, length, hidden])
+        const [q, k, v] = apart
+        const [one, other] = [selfAttention(qkv, options), attention(q, k, v, options)]
+        assert.equal(one.shape, other.shape)
+        assert.equal(await one.data(), await other.data(), `o, ${kernels}`)
+        for (const y of [one, other]) y.backward(seed)
+        const gradient = await (qkv.grad as Tensor).data()
+        for (const i of [0, 1, 2])
+          assert.equal(
+            part(gradient, i),
+            await (apart[i].grad as Tensor).data(),
+            `${batch} × ${heads} × (${length} × ${d}), ${i}, ${kernels}`,
+          )
+      }
+    })
+  },
+  slow,
+)

@@ -51,11 +51,10 @@ test(
   'attention without its matrix is attention with it: the same keys, the same random numbers',
   async () => {
     const { qkv, mask, dropout, g } = await given()
-    const [q, k, v] = qkv
     for (const drop of [null, dropout]) {
       const both: Float32Array[][] = []
       for (const form of [matrixAttention, fusedAttention]) {
-        const y = form(q, k, v, sizes, { mask, dropout: drop })
+        const y = form(qkv, sizes, { mask, dropout: drop })
         y.backward(g)
         both.push([await y.data(), ...(await gradients(qkv))])
       }
@@ -114,7 +113,7 @@ test(
     for (const dtype of ['f32', 'f16'] as const) {
       const numbers = await Promise.all(qkv.map((t) => t.data()))
       const whole = numbers.map((data) => Tensor.from(device, data, shape, dtype))
-      if (dtype === 'f16' && refused(device, () => fusedAttention(whole[0], whole[1], whole[2], sizes, terms))) return
+      if (dtype === 'f16' && refused(device, () => fusedAttention(whole, sizes, terms))) return
       const n = whole[0].size
       const [wide, starts] = [Tensor.empty(device, [3 * n + 64], 'test', dtype), [4, n + 8, 2 * n + 12]]
       const views = starts.map((start) => wide.view(shape, start))
@@ -123,8 +122,7 @@ test(
       wide.write(all)
       const gradientsOf = async (inputs: Tensor[], which: number[]) => {
         inputs.forEach((t, i) => t.requireGrad(which.includes(i)))
-        const [q, k, v] = inputs
-        const y = fusedAttention(q, k, v, sizes, terms)
+        const y = fusedAttention(inputs, sizes, terms)
         const ops = dispatches(device, () => y.backward(g)).map((x) => x.op)
         return { ops: ops.filter((op) => op !== 'gradient'), found: await gradients(which.map((i) => inputs[i])) }
       }

@@ -157,6 +157,19 @@ function moves(reference: () => (Numbers | null)[], values: Float64Array[], rand
   return Math.max(...before.map((tensor, i) => (tensor ? distance(after[i] ?? [], tensor) : 0)))
 }
 
+/** Leaves of one shape that follow each other in a tensor of these numbers, `gap` numbers between them. */
+export function sideBySide(device: Device, count: number, shape: number[], { data }: Value, gap = 0): Tensor[] {
+  const size = shape.reduce((n, d) => n * d, 1)
+  const all = Tensor.from(device, data)
+  return Array.from({ length: count }, (_, i) => all.view(shape, i * (size + gap)).requireGrad())
+}
+
+/** The gradients of leaves, one after the other. */
+export async function gradients(leaves: Tensor[]): Promise<number[]> {
+  const found = await Promise.all(leaves.map(({ grad }) => (grad as Tensor).data()))
+  return found.flatMap((x) => [...x])
+}
+
 /** Central differences of Σ dy·f by every input. */
 export function differences(f: (...inputs: Float64Array[]) => Numbers, inputs: Float64Array[], dy: Float64Array): Float64Array[] {
   const total = () => {

@@ -1,5 +1,5 @@
 import { Tensor } from '../../src/graph'
-import { convert } from '../../src/ops/conversion'
+import { convert, convertAll, packedLayout } from '../../src/ops/conversion'
 import { assert, openTestDevice, test } from '../harness'
 import { bothForms, differences, dispatches, sizes, values } from './check'
 import { backward, checkConversion, forward, stack, thetas } from './conversion_reference'
@@ -232,4 +232,45 @@ test('conversion: what does not fit is an error that says what to do', async () 
   )
   assert.throws(() => convert([make(4, 6)], make(2, 6), make(2, 6), 'rectangular'), /conversion: thetaA: wanted \[2,4\], got \[2,6\]/)
   assert.throws(() => convert([make(6, 6)], make(2, 6), make(3, 6), 'code'), /conversion: thetaB: wanted \[2, 6\], got \[3,6\]/)
+})
+
+test('convertAll: kinds of layers together are each by itself, to the bit, with one sum in backward', async () => {
+  const device = await openTestDevice()
+  const value = values()
+  for (const form of ['code', 'rectangular'] as const)
+    for (const [layers, n, r] of [
+      [3, 20, 4],
+      [2, 33, 5],
+    ]) {
+      const kinds = [0, 2].map((pick) => {
+        const [thetaA, thetaB] = thetas({ tensors: [], layers: [], outputs: n, inputs: n }, form, r, value).map(({ data, shape }) =>
+          Tensor.from(device, data, shape).requireGrad(),
+        )
+        return { weights: stack(device, value, layers, n, n, 3, pick).tensors, thetaA, thetaB }
+      })
+      const all = convertAll(kinds, form)
+      const at = packedLayout(2 * layers, r, n, n)
+      const seed = Tensor.from(device, value([at.size]).data)
+      const ops = dispatches(device, () => all.backward(seed)).map(({ op }) => op)
+      assert.is(ops.filter((op) => op === 'conversion.sum').length, 1)
+      const [found, gradient] = [await all.data(), await seed.data()]
+      const alone = packedLayout(layers, r, n, n)
+      for (const [kind, { weights, thetaA, thetaB }] of kinds.entries()) {
+        const one = convert(weights, thetaA, thetaB, form)
+        const [wanted, own] = [await one.data(), new Float32Array(alone.size)]
+        for (let l = 0; l < layers; l++)
+          for (const [to, from] of [
+            [l * at.strideA, (2 * l + kind) * at.strideA],
+            [alone.startB + l * at.strideB, at.startB + (2 * l + kind) * at.strideB],
+          ]) {
+            assert.equal(found.subarray(from, from + r * n), wanted.subarray(to, to + r * n), `${form}, kind ${kind}, layer ${l}`)
+            own.set(gradient.subarray(from, from + r * n), to)
+          }
+        const together = [thetaA, thetaB].map(({ grad }) => grad as Tensor)
+        thetaA.grad = thetaB.grad = null
+        one.backward(Tensor.from(device, own, one.shape))
+        for (const [i, { grad }] of [thetaA, thetaB].entries())
+          assert.equal(await together[i].data(), await (grad as Tensor).data(), `${form}, dΘ`)
+      }
+    }
 })

@@ -1,7 +1,7 @@
-import { backwardAll, Tensor } from '../../src/graph'
+import { Tensor } from '../../src/graph'
 import { linear, linears } from '../../src/ops/linear'
 import { assert, openTestDevice, test } from '../harness'
-import { bothForms, checkOp, columnSums, dispatches, product, productForms, sizes, values } from './check'
+import { bothForms, checkOp, columnSums, dispatches, gradients, product, productForms, sideBySide, sizes, values } from './check'
 import { rounded, withHalves } from './half'
 
 const forward = (rows: number, out: number, inputs: number) => (x: Float64Array, w: Float64Array, b?: Float64Array) =>
@@ -73,7 +73,7 @@ test('linear: x, W or both in half floats: y as x, gradients f32; both kernels',
   assert.throws(() => linear(x, w, b), /linear: bias: wanted f32, got f16/)
 })
 
-test('linears: a stack in half floats: each y begins where it can be bound', async () => {
+test('linears: a stack in half floats', async () => {
   const device = await openTestDevice()
   const value = values()
   await withHalves(device, () =>
@@ -84,84 +84,81 @@ test('linears: a stack in half floats: each y begins where it can be bound', asy
         [11, 20, 64],
       ]) {
         const [xs, ws] = [value([rows, inputs]), value([3, out, inputs])].map((v) => rounded(v, 'f16'))
-        const bs = value([3, out])
+        const [bs, dy] = [value([3 * out]), value([rows, 3 * out])]
         const [x, w] = [xs, ws].map(({ data, shape }) => Tensor.from(device, data, shape, 'f16'))
-        const b = Tensor.from(device, bs.data, bs.shape)
-        const parts = [0, 1, 2]
-        const ys = linears(
+        const y = linears(
           x.requireGrad(),
-          parts.map((i) => w.view([out, inputs], i * out * inputs)),
-          parts.map((i) => b.view([out], i * out)),
-        )
-        const dy = parts.map(() => value([rows, out]).data)
-        backwardAll(ys.map((y, i): [Tensor, Tensor] => [y, Tensor.from(device, dy[i], y.shape)]))
-        const dx = new Float64Array(x.size)
-        for (const [i, y] of ys.entries()) {
-          const [xi, wi, bi] = [
-            xs.data,
-            ws.data.subarray(i * out * inputs, (i + 1) * out * inputs),
-            bs.data.subarray(i * out, (i + 1) * out),
-          ]
-          const exact = [xi, wi, bi].map((v) => Float64Array.from(v))
-          assert.is(y.bind().offset % 256, 0)
-          assert.close(await y.data(), forward(rows, out, inputs)(exact[0], exact[1], exact[2]), 2e-3, `y ${i}, ${form}`)
-          backward(rows, out, inputs, false)(Float64Array.from(dy[i]), exact[0], exact[1])[0].forEach((v, j) => (dx[j] += v))
-        }
-        assert.close(await (x.grad as Tensor).data(), dx, 1e-5, `dx, ${form}`)
+          [0, 1, 2].map((i) => w.view([out, inputs], i * out * inputs)),
+          sideBySide(device, 3, [out], bs),
+        ) as Tensor
+        y.backward(Tensor.from(device, dy.data, y.shape))
+        const exact = [xs, ws, bs].map(({ data }) => Float64Array.from(data))
+        assert.is(y.dtype, 'f16')
+        assert.close(await y.data(), forward(rows, 3 * out, inputs)(exact[0], exact[1], exact[2]), 2e-3, `y, ${form}`)
+        const [dx] = backward(rows, 3 * out, inputs, false)(Float64Array.from(dy.data), exact[0], exact[1])
+        assert.close(await gradients([x]), dx, 1e-5, `dx, ${form}`)
       }
     }),
   )
 })
 
-test('linears: layers of one input in a stack: values and gradients; one product, and one pass for each part of dx', async () => {
+test('linears: layers of one input in a stack: values and gradients; one product forward, one for dx, one for dW', async () => {
   const device = await openTestDevice()
   const value = values()
   const size = sizes()
-  const parts = [0, 1, 2]
   await productForms(device, async (form) => {
+    // W [3, out, in] and b [3, out] in one are the weight and bias of one layer three times as wide.
     for (const [rows, out, inputs] of [
       [5, 3, 7],
       [13, 12, 20],
       [70, 132, 64],
       [size(40), size(90), size(90)],
-    ]) {
-      const [xs, ws, bs] = [value([rows, inputs]), value([3, out, inputs]), value([3, out])].map(({ data, shape }) =>
-        Tensor.from(device, data, shape),
-      )
-      const x = xs.requireGrad()
-      const w = parts.map((i) => ws.view([out, inputs], i * out * inputs).requireGrad())
-      const b = parts.map((i) => bs.view([out], i * out).requireGrad())
-      const dy = parts.map(() => value([rows, out]).data)
-      const ys = linears(x, w, b)
-      backwardAll(ys.map((y, i): [Tensor, Tensor] => [y, Tensor.from(device, dy[i], y.shape)]))
-      const exact = async (t: Tensor) => Float64Array.from(await t.data())
-      const dx = new Float64Array(x.size)
-      for (const i of parts) {
-        const [xi, wi, bi] = [await exact(x), await exact(w[i]), await exact(b[i])]
-        assert.close(await ys[i].data(), forward(rows, out, inputs)(xi, wi, bi), 1e-5, `y ${i}, ${form}`)
-        const wanted = backward(rows, out, inputs, true)(Float64Array.from(dy[i]), xi, wi)
-        wanted[0].forEach((v, j) => (dx[j] += v))
-        assert.close(await (w[i].grad as Tensor).data(), wanted[1], 1e-5, `dW ${i}, ${form}`)
-        assert.close(await (b[i].grad as Tensor).data(), wanted[2], 1e-5, `db ${i}, ${form}`)
+    ])
+      for (const bias of [true, false]) {
+        const name = `linears [${rows}, ${inputs}] to 3 × ${out}${bias ? ' with bias' : ''}, ${form}`
+        const [xs, ws, bs, dy] = [[rows, inputs], [3 * out, inputs], [3 * out], [rows, 3 * out]].map((shape) => value(shape))
+        const exact = [xs, ws, bs].map(({ data }) => Float64Array.from(data))
+        const x = Tensor.from(device, xs.data, xs.shape).requireGrad()
+        const w = sideBySide(device, 3, [out, inputs], ws)
+        const b = bias ? sideBySide(device, 3, [out], bs) : w.map(() => null)
+        const y = linears(x, w, b) as Tensor
+        y.backward(Tensor.from(device, dy.data, dy.shape))
+        const wanted = backward(rows, 3 * out, inputs, true)(Float64Array.from(dy.data), exact[0], exact[1])
+        assert.close(await y.data(), forward(rows, 3 * out, inputs)(exact[0], exact[1], bias ? exact[2] : undefined), 1e-5, `${name}: y`)
+        assert.close(await gradients([x]), wanted[0], 1e-5, `${name}: dx`)
+        assert.close(await gradients(w), wanted[1], 1e-5, `${name}: dW`)
+        if (bias) assert.close(await gradients(b as Tensor[]), wanted[2], 1e-5, `${name}: db`)
       }
-      assert.close(await (x.grad as Tensor).data(), dx, 1e-5, `dx, ${form}`)
-    }
   })
+})
+
+test('linears: where weights or biases do not follow each other in memory there is no one product', async () => {
+  const device = await openTestDevice()
   const make = (...shape: number[]) => Tensor.from(device, new Float32Array(shape.reduce((n, d) => n * d, 1)), shape)
-  const [x, w, b] = [make(4, 8).requireGrad(), make(3, 16, 8), make(3, 16)]
-  const weights = parts.map((i) => w.view([16, 8], i * 128))
-  const count = (biases: (Tensor | null)[]) => dispatches(device, () => linears(x, weights, biases)).length
-  assert.is(count(parts.map((i) => b.view([16], 16 * i))), 1)
-  assert.is(count([null, null, null]), 1)
-  assert.is(count([b.view([16]), make(16), make(16)]), 3, 'biases elsewhere')
-  assert.is(count([b.view([16]), null, null]), 3, 'a bias of one alone')
-  const ys = linears(x, weights, [null, null, null])
-  const seeds = ys.map((y): [Tensor, Tensor] => [y, make(4, 16)])
-  const back = dispatches(device, () => backwardAll(seeds))
-  assert.equal(
-    back.map(({ op }) => op),
-    ['linear.dx', 'linear.dx', 'linear.dx'],
-  )
+  const thirds = [0, 1, 2]
+  const [x, w, b] = [make(4, 8).requireGrad(), make(4, 16, 8), make(4, 16)]
+  const weights = thirds.map((i) => w.view([16, 8], i * 128))
+  const biases = thirds.map((i) => b.view([16], 16 * i))
+  const found = (of: Tensor[], and: (Tensor | null)[]) => linears(x, of, and) !== null
+  assert.ok(found(weights, biases))
+  assert.ok(found(weights, [null, null, null]))
+  assert.not(found(weights, [biases[0], make(16), make(16)]), 'biases elsewhere')
+  assert.not(found(weights, [biases[0], null, null]), 'a bias of one alone')
+  assert.not(found(weights, [null, biases[1], biases[2]]), 'none of the first')
+  assert.not(found([weights[0], weights[2], w.view([16, 8], 3 * 128)], biases), 'a gap')
+  assert.not(found([weights[0], make(16, 8), make(16, 8)], biases), 'weights elsewhere')
+  assert.not(found([weights[0], w.view([8, 16], 128), weights[2]], biases), 'another shape')
+  const ops = (trained: Tensor[]) => {
+    for (const t of [...weights, ...biases]) t.requireGrad(trained.includes(t))
+    const seen = dispatches(device, () => linears(x, weights, biases)?.backward(make(4, 48))).map(({ op }) => op)
+    for (const t of [...weights, ...biases]) assert.is(t.grad !== null, trained.includes(t))
+    for (const t of trained) t.grad = null
+    x.grad = null
+    return seen
+  }
+  assert.equal(ops([]), ['linear', 'linear.dx'])
+  assert.equal(ops([weights[1]]), ['linear', 'linear.dx', 'linear.dw'])
+  assert.equal(ops([...weights, biases[0]]), ['linear', 'linear.dx', 'linear.dw', 'linear.db'])
 })
 
 test('linear: a frozen weight costs no gradient product', async () => {

@@ -1,9 +1,21 @@
 import type { Device } from '../../src/gpu'
 import { Tensor } from '../../src/graph'
 import { dropout, keepMask } from '../../src/ops/dropout'
-import { loraLinear } from '../../src/ops/lora_linear'
+import { addLowRank, loraLinear } from '../../src/ops/lora_linear'
 import { assert, openTestDevice, test } from '../harness'
-import { bothForms, checkOp, columnSums, dispatches, product, sizes, values } from './check'
+import {
+  bothForms,
+  checkOp,
+  columnSums,
+  dispatches,
+  gradients,
+  product,
+  productForms,
+  sideBySide,
+  sizes,
+  type Value,
+  values,
+} from './check'
 
 interface Sizes {
   lead: number[]
@@ -181,6 +193,83 @@ test('loraLinear: dropout on the adapter input: y, dx and dA see the mask, the f
   })
 })
 
+test('addLowRank: terms of parts of wider rows, by products of their own and by shared ones', async () => {
+  const device = await openTestDevice()
+  const value = values()
+  const size = sizes()
+  await productForms(device, async (form) => {
+    for (const [rows, out, inputs, r] of [
+      [5, 3, 7, 1],
+      [19, 12, 20, 4],
+      [70, 36, 64, 8],
+      [size(30), size(40), size(40), size(9)],
+    ])
+      for (const [how, gap] of [
+        ['apart', 2],
+        ['together', 0],
+      ] as const) {
+        const name = `addLowRank [${rows}, ${inputs}] to ${out} of ${3 * out}, r ${r}, ${how}, ${form}`
+        const s = { lead: [rows], out, inputs, r, scaling: 0.5 }
+        const width = 3 * out
+        // The first and the last third of each row of y.
+        const third = (all: Float64Array, i: number) => all.filter((_, at) => Math.floor((at % width) / out) === 2 * i)
+        const part = ({ data }: Value, i: number, size: number) =>
+          Float64Array.from(data.subarray(i * (size + gap), i * (size + gap) + size))
+        const [sizeA, sizeB] = [r * inputs, out * r]
+        const shapes = [[rows, width], [rows, inputs], [2 * sizeA + gap], [2 * sizeB + gap], [rows, width]]
+        const [ys, xs, as, bs, dys] = shapes.map((shape) => value(shape))
+        const x = Tensor.from(device, xs.data, xs.shape).requireGrad()
+        const y = Tensor.from(device, ys.data, ys.shape).requireGrad()
+        const A = sideBySide(device, 2, [r, inputs], as, gap)
+        const B = sideBySide(device, 2, [out, r], bs, gap)
+        const sum = addLowRank(
+          y,
+          [0, 1].map((i) => ({ A: A[i], B: B[i], scaling: s.scaling, input: x, column: 2 * i * out })),
+        )
+        sum.backward(Tensor.from(device, dys.data, dys.shape))
+        const [exactX, dy] = [xs.data, dys.data].map((data) => Float64Array.from(data))
+        const wanted = Float64Array.from(ys.data)
+        const none = new Float64Array(out * inputs)
+        const all = [0, 1].map((i) => {
+          const [a, b] = [part(as, i, sizeA), part(bs, i, sizeB)]
+          forward(s, exactX, none, a, b, exactX).forEach((v, at) => (wanted[Math.floor(at / out) * width + 2 * i * out + (at % out)] += v))
+          return backward(s, third(dy, i), exactX, none, a, b, exactX)
+        })
+        const dx = all[0].x2.map((v, at) => v + all[1].x2[at])
+        assert.close(await sum.data(), wanted, 1e-5, `${name}: y`)
+        assert.equal(await gradients([y]), [...dys.data], `${name}: dy`)
+        assert.close(await gradients([x]), dx, 1e-5, `${name}: dx`)
+        for (const i of [0, 1]) {
+          assert.close(await gradients([A[i]]), all[i].a, 1e-5, `${name}: dA ${i}`)
+          assert.close(await gradients([B[i]]), all[i].b, 1e-5, `${name}: dB ${i}`)
+        }
+      }
+  })
+})
+
+test('addLowRank: terms of one input share their products where A and B lie together', async () => {
+  const device = await openTestDevice()
+  const make = (...shape: number[]) => Tensor.from(device, new Float32Array(shape.reduce((n, d) => n * d, 1)), shape)
+  const x = make(6, 8).requireGrad()
+  const zeros = (size: number) => ({ shape: [size], data: new Float32Array(size) })
+  const [A, B] = [sideBySide(device, 2, [4, 8], zeros(64)), sideBySide(device, 2, [12, 4], zeros(96))]
+  const term = (i: number) => ({ A: A[i], B: B[i], scaling: 2, input: x, column: 24 * i })
+  const count = (terms: Parameters<typeof addLowRank>[1]) => dispatches(device, () => addLowRank(make(6, 36), terms)).length
+  assert.is(count([]), 0)
+  assert.is(count([term(0)]), 2)
+  assert.is(count([term(0), term(1)]), 2)
+  assert.is(count([term(0), { ...term(1), scaling: 1 }]), 4, 'another scale')
+  assert.is(count([term(0), { ...term(1), input: make(6, 8) }]), 4, 'an input of its own')
+  assert.is(count([term(0), { ...term(1), A: make(4, 8) }]), 4, 'A elsewhere')
+  assert.is(count([term(1), term(0)]), 4, 'in another order')
+  const y = addLowRank(make(6, 36), [term(0), term(1)])
+  const ops = dispatches(device, () => y.backward(make(6, 36))).map(({ op }) => op)
+  assert.equal(
+    ops.filter((op) => op.startsWith('lora')),
+    ['lora.dh', 'lora.dx', 'lora.dA', 'lora.dB'],
+  )
+})
+
 test('loraLinear: frozen tensors cost no gradient product, and get none', async () => {
   const device = await openTestDevice()
   const value = values()
@@ -198,7 +287,7 @@ test('loraLinear: frozen tensors cost no gradient product, and get none', async 
     return made
   }
   assert.equal(backwardOps('A B'), ['lora.dh', 'lora.dA', 'lora.dB'])
-  assert.equal(backwardOps('x A B'), ['lora.dh', 'linear.dx', 'lora.dx', 'lora.dA', 'lora.dB'])
+  assert.equal(backwardOps('x A B'), ['lora.dh', 'lora.dx', 'lora.dA', 'lora.dB', 'linear.dx'])
   assert.equal(backwardOps('B'), ['lora.dB'])
   assert.equal(backwardOps('A'), ['lora.dh', 'lora.dA'])
   assert.equal(backwardOps('bias'), ['linear.db'])
