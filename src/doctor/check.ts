@@ -49,6 +49,8 @@ export interface Form {
   on?: 'processors' | 'gpus'
   /** Runs only where subgroups are this many threads. */
   subgroups?: number
+  /** Runs only on a device with matrix units. */
+  units?: boolean
 }
 
 /** How the kernels of one .wgsl file are checked. */

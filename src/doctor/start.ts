@@ -2,8 +2,8 @@ import type { Device } from '../gpu'
 import { deviceKey } from '../gpu/identity'
 import type { Files } from '../io/files'
 import { keep, readKept } from '../io/keyed'
-import { doctor } from './doctor'
-import { presentSubjects } from './subjects'
+import { doctor, type KernelResult } from './doctor'
+import { presentSubjects, type Subject } from './subjects'
 
 /** Thrown at a run's start: this device computes wrong numbers. */
 export class WrongKernelError extends Error {
@@ -32,24 +32,37 @@ const checked = new WeakMap<Device, Set<string>>()
  * @throws WrongKernelError with the name of each wrong kernel
  */
 export async function checkPresent(device: Device, { cache }: StartOptions = {}): Promise<number> {
-  const seen = checked.get(device) ?? new Set<string>()
-  checked.set(device, seen)
-  const fresh = presentSubjects(device).filter(({ name }) => !seen.has(name))
-  if (!fresh.length) return 0
-  const key = deviceKey(device)
-  const known = new Set(cache ? await readKept(cache, file, key, isNames) : [])
-  const due = fresh.filter(({ name }) => !known.has(name))
-  const results = await doctor(device, { subjects: due })
-  const wrong = results.filter((r) => !r.ok)
+  const { run, wrong } = await checkOnce(device, presentSubjects(device), { cache })
   if (wrong.length)
     throw complaint(
       device,
       wrong.map((r) => r.name),
       wrong.map((r) => `${r.name}: ${r.problem}`),
     )
+  return run
+}
+
+/**
+ * Checks those of the kernels that were not found right before, on this device or by the cache.
+ * @returns how many were run, and what was wrong
+ */
+export async function checkOnce(
+  device: Device,
+  subjects: Subject[],
+  { cache }: StartOptions,
+): Promise<{ run: number; wrong: KernelResult[] }> {
+  const seen = checked.get(device) ?? new Set<string>()
+  checked.set(device, seen)
+  const fresh = subjects.filter(({ name }) => !seen.has(name))
+  if (!fresh.length) return { run: 0, wrong: [] }
+  const key = deviceKey(device)
+  const known = new Set(cache ? await readKept(cache, file, key, isNames) : [])
+  const due = fresh.filter(({ name }) => !known.has(name))
+  const wrong = (await doctor(device, { subjects: due })).filter((r) => !r.ok)
+  if (wrong.length) return { run: due.length, wrong }
   for (const { name } of fresh) seen.add(name)
   if (cache && due.length) await keep(cache, file, key, [...known, ...due.map((s) => s.name)])
-  return due.length
+  return { run: due.length, wrong }
 }
 
 /** From now on every recording's kernels are checked before it is run: a wrong one is an error of `device.record`. */

@@ -3,6 +3,7 @@ import type { Device } from '../gpu'
 import type { Kernel, Shader } from '../gpu/pipelines'
 import { takesHalf } from '../gpu/wgsl'
 import { lanesOf } from '../ops/gemm_kernels'
+import { deviceUnits, unitForms } from '../ops/gemm_units'
 import type { Check, Constants, Form } from './check'
 import { checks } from './checks'
 
@@ -24,7 +25,7 @@ export function allSubjects(device: Device, only = false): Subject[] {
   const kind = device.software ? 'processors' : 'gpus'
   return Object.entries(checks).flatMap(([file, all]) =>
     all.flatMap((check) =>
-      check.forms
+      formsOf(device, file, check)
         .filter((form) => !only || ((form.on ?? kind) === kind && !lacking(device, form)))
         .map((form) => {
           const { constants } = form
@@ -36,9 +37,16 @@ export function allSubjects(device: Device, only = false): Subject[] {
   )
 }
 
+/** Those of matrix units are the device's own. */
+function formsOf(device: Device, file: string, { forms }: Check): Form[] {
+  const own = file === 'matmul_units' ? unitForms(device) : []
+  return own.length ? own.map((constants) => ({ constants, units: true })) : forms
+}
+
 /** What a form needs that the device has not. */
-function lacking(device: Device, { constants, subgroups }: Form): string | undefined {
+function lacking(device: Device, { constants, subgroups, units }: Form): string | undefined {
   if (takesHalf(constants) && !device.features.has('shader-f16')) return 'needs shader-f16'
+  if (units && !deviceUnits(device).length) return 'needs matrix units (experimental)'
   return subgroups && subgroups !== lanesOf(device) ? `needs subgroups of ${subgroups} threads` : undefined
 }
 

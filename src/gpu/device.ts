@@ -18,11 +18,21 @@ export interface DeviceLimits {
   minStorageBufferOffsetAlignment: number
 }
 
+/** A product that matrix units do at once: M × K numbers of `componentType` by K × N, with sums of `resultComponentType`. */
+export interface UnitShape {
+  componentType: string
+  resultComponentType: string
+  M: number
+  N: number
+  K: number
+}
+
 export interface DeviceSettings {
   limits: DeviceLimits
   adapterName: string
   software: boolean
   features: ReadonlySet<string>
+  units: readonly UnitShape[]
   memoryLimit: number
   submitBudgetMs: number
   onError?: (error: Error) => void
@@ -39,6 +49,8 @@ export class Device {
   /** True when a processor computes: kernels choose other tiles, submits have a larger budget. */
   readonly software: boolean
   readonly features: ReadonlySet<string>
+  /** What its matrix units do, where it was opened with `experimental` and has them. */
+  readonly units: readonly UnitShape[]
   readonly memory: Memory
   readonly kernels: Kernels
   readonly pacer: Pacer
@@ -59,6 +71,7 @@ export class Device {
     this.adapterName = settings.adapterName
     this.software = software
     this.features = settings.features
+    this.units = settings.units
     this.work = new WorkQueue(gpu, settings.onError)
     this.memory = new Memory(gpu, memoryLimit, limits.maxBufferSize, this.work, (job) => this.later(job))
     this.kernels = new Kernels(gpu)

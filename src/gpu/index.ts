@@ -1,6 +1,6 @@
 export { type AdapterReport, listAdapters } from './adapters'
 export { type Binding, type Dispatch, f32, type Word } from './commands'
-export { Device, type DeviceLimits } from './device'
+export { Device, type DeviceLimits, type UnitShape } from './device'
 export { asError, complain, DeviceLostError, GpuError, OutOfMemoryError } from './errors'
 export { type MemoryStats, Storage } from './memory'
 export { type OpenDeviceOptions, openDevice } from './open'

@@ -1,6 +1,6 @@
-import { Device, type DeviceLimits } from './device'
+import { Device, type DeviceLimits, type UnitShape } from './device'
 import { asError } from './errors'
-import { adapterToggles, exactTimestamps, keepAlive, noAdapterHint, platformGpu } from './platform.node'
+import { adapterToggles, exactTimestamps, experiments, keepAlive, noAdapterHint, platformGpu } from './platform.node'
 
 /** Which adapter `openDevice` takes, and what it may use of it. */
 export interface OpenDeviceOptions {
@@ -18,6 +18,11 @@ export interface OpenDeviceOptions {
   submitBudgetMs?: number
   /** For `device.profile()`: times to the nanosecond where the platform gives them (Node); without `timestamp-query` an error. */
   profile?: boolean
+  /**
+   * Ask for `chromium-experimental-subgroup-matrix` too, the GPU's matrix units (in Node also for half floats on NVIDIA);
+   * `device.features` tells what is there. No product takes them before `checkUnits` of `condlora/doctor` found them right. Default false.
+   */
+  experimental?: boolean
   /** For tests: pretend that the device has no more than this. */
   cap?: Partial<DeviceLimits>
   /** Gets one line: which adapter computes. Default `console.info`. */
@@ -26,7 +31,9 @@ export interface OpenDeviceOptions {
   onError?: (error: Error) => void
 }
 
-const wanted: GPUFeatureName[] = ['shader-f16', 'subgroups', 'timestamp-query']
+const wanted = ['shader-f16', 'subgroups', 'timestamp-query']
+/** Experimental, and without a type yet: a GPU's matrix units. */
+export const unitFeature = 'chromium-experimental-subgroup-matrix'
 const wantedLimits = [
   'maxStorageBufferBindingSize',
   'maxBufferSize',
@@ -44,13 +51,15 @@ const wantedLimits = [
 export async function openDevice(options: OpenDeviceOptions = {}): Promise<Device> {
   const allowed = options.software ?? false
   const toggles = options.adapter === undefined ? [] : await adapterToggles(options.adapter, allowed)
-  const gpu = await platformGpu(allowed, options.profile ? [...toggles, ...exactTimestamps] : toggles)
+  toggles.push(...(options.profile ? exactTimestamps : []), ...(options.experimental ? experiments : []))
+  const gpu = await platformGpu(allowed, toggles)
   const adapter = await keepAlive(gpu.requestAdapter({ powerPreference: options.powerPreference ?? 'high-performance' }))
   if (!adapter) throw new Error(`openDevice: no WebGPU adapter was found. ${noAdapterHint}`)
   const software = isSoftware(adapter)
   if (software && !allowed)
     throw new Error(`openDevice: the only WebGPU adapter here is ${describe(adapter)}, and nobody asked for it. ${noAdapterHint}`)
-  const features = wanted.filter((f) => adapter.features.has(f) && !options.withhold?.includes(f))
+  const asked = options.experimental ? [...wanted, unitFeature] : wanted
+  const features = asked.filter((f) => adapter.features.has(f) && !options.withhold?.includes(f)) as GPUFeatureName[]
   if (options.profile && !features.includes('timestamp-query'))
     throw new Error(`openDevice: profile: ${describe(adapter)} has no timestamp-query here: nothing can be timed on it`)
   const requiredLimits = Object.fromEntries(wantedLimits.map((name) => [name, adapter.limits[name]]))
@@ -58,12 +67,14 @@ export async function openDevice(options: OpenDeviceOptions = {}): Promise<Devic
     throw new Error(`openDevice: ${describe(adapter)} gave no device: ${asError(thrown).message}`)
   })
   const log = options.log ?? console.info
-  log(`condlora: running on ${describe(adapter)}${features.length ? ` with ${features.join(', ')}` : ''}`)
+  const missing = options.experimental && !features.includes(unitFeature as GPUFeatureName) ? `; ${unitFeature} is not there` : ''
+  log(`condlora: running on ${describe(adapter)}${features.length ? ` with ${features.join(', ')}` : ''}${missing}`)
   return new Device(device, {
     limits: capped(device.limits, options.cap),
     adapterName: describe(adapter),
     software,
     features: new Set(features),
+    units: features.includes(unitFeature as GPUFeatureName) ? unitShapes(adapter) : [],
     memoryLimit: options.memoryLimit ?? Number.POSITIVE_INFINITY,
     submitBudgetMs: options.submitBudgetMs ?? (software ? 2000 : 200),
     onError: options.onError,
@@ -74,6 +85,19 @@ export async function openDevice(options: OpenDeviceOptions = {}): Promise<Devic
 function texts(adapter: GPUAdapter): string[] {
   const { description, device, architecture, vendor } = adapter.info ?? {}
   return [description, device, architecture, vendor].filter((t): t is string => Boolean(t))
+}
+
+/** What an adapter's matrix units do; empty where it has none, or its instance does not show them. */
+export function unitShapes(adapter: GPUAdapter): UnitShape[] {
+  const { subgroupMatrixConfigs = [] } = (adapter.info ?? {}) as { subgroupMatrixConfigs?: Iterable<UnitShape> }
+  // Their properties are getters of the prototype.
+  return [...subgroupMatrixConfigs].map(({ componentType, resultComponentType, M, N, K }) => ({
+    componentType,
+    resultComponentType,
+    M,
+    N,
+    K,
+  }))
 }
 
 export function isSoftware(adapter: GPUAdapter): boolean {

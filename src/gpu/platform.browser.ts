@@ -12,6 +12,9 @@ const inWorkers =
 /** A browser rounds times as it likes. */
 export const exactTimestamps: string[] = []
 
+/** What a browser offers, it offers. */
+export const experiments: string[] = []
+
 /** What to tell a user of this platform who has no adapter. */
 export const noAdapterHint =
   'Use Chrome or Edge 113+, Safari 26+ or Firefox 141+ on a secure page (https or localhost); on Linux start Chrome with ' +

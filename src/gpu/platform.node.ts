@@ -72,6 +72,9 @@ function matching(names: AdapterName[], wanted: string): AdapterName[] {
 /** Dawn rounds times to 65.5 µs unless told not to. */
 export const exactTimestamps = ['disable-dawn-features=timestamp_quantization']
 
+/** Matrix units are unsafe to Dawn, want Vulkan's memory model, and on NVIDIA half floats, which Dawn keeps back there. */
+export const experiments = ['enable-dawn-features=allow_unsafe_apis,use_vulkan_memory_model,vulkan_enable_f16_on_nvidia']
+
 /** What to tell a user of this platform who has no adapter. */
 export const noAdapterHint =
   'Linux: install a Vulkan driver (Debian: mesa-vulkan-drivers, or the maker of your GPU); macOS 12+ and Windows 10+: update the GPU driver. ' +

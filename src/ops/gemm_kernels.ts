@@ -49,9 +49,13 @@ export function launch(g: Part): void {
 /**
  * On GPUs `matmul_blocks.wgsl` where C has tiles enough and what is read is in whole vec4s, else `matmul.wgsl`; on software adapters
  * `matmul_plain.wgsl` for what is no multiple of 4, where the threads of a subgroup can share their loads `matmul_thin.wgsl` (few k) or
- * `matmul_lanes.wgsl`, else `matmul_direct.wgsl`.
+ * `matmul_lanes.wgsl`, else `matmul_direct.wgsl`. Where a kernel that is loaded later wants the product, that one.
  */
 export function usual(job: Job): Variant {
+  for (const { usual } of extras) {
+    const variant = usual(job)
+    if (variant) return variant
+  }
   const form = vectorForm(job)
   if (job.c.tensor.device.software) {
     if (form === null) return 'plain'
@@ -60,6 +64,9 @@ export function usual(job: Job): Variant {
   const side = form === null ? 0 : sideOf(job)
   return side ? `blocks-${side}` : 'tiled'
 }
+
+/** What kernels that are loaded later add to the choice: what they can do of a product, and what they take unasked. */
+export const extras: { all: (job: Job) => Variant[]; usual: (job: Job) => Variant | undefined }[] = []
 
 /** Dispatches a product by a variant that can do it. */
 export function runVariant(job: Job, variant: Variant): void {
@@ -245,14 +252,14 @@ function runThin(device: Device, job: Job): void {
 }
 
 /** Strides in vec4s; those of C and the bias in `cell` numbers; last the count of tiles, or of what the kernel asks for. */
-function vectorWords({ a, b, c, m, n, k, skip, batch1, alpha, epilogue }: Job, last: number, cell: number): Word[] {
+export function vectorWords({ a, b, c, m, n, k, skip, batch1, alpha, epilogue }: Job, last: number, cell: number): Word[] {
   const quarters = (x: Matrix) => [x.rowStride, x.stride0 ?? 0, x.stride1 ?? 0].map((v) => v / 4)
   const out = [skip.c, c.rowStride, c.stride0 ?? 0, c.stride1 ?? 0].map((v) => v / cell)
   return [m, n, k, skip.a / 4, ...quarters(a), skip.b / 4, ...quarters(b), ...out, batch1, f32(alpha), skip.bias / cell, epilogue, last]
 }
 
 /** A vec4 binding is read in whole vec4s. */
-const inVectors = ([c, a, b, bias]: Binding[]) => [c, ...[a, b].map((x) => ({ ...x, size: Math.ceil(x.size / 16) * 16 })), bias]
+export const inVectors = ([c, a, b, bias]: Binding[]) => [c, ...[a, b].map((x) => ({ ...x, size: Math.ceil(x.size / 16) * 16 })), bias]
 
 /** `matmul_direct.wgsl`'s tile. */
 export const directName = (form: number): Variant => (form === 0 ? 'direct-8x4' : 'direct-8x8')

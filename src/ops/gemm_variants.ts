@@ -2,6 +2,7 @@
 import {
   type Chooser,
   directName,
+  extras,
   isThin,
   isWide,
   type Job,
@@ -32,7 +33,7 @@ export function shapeName(job: Job): string {
 
 /** All that can compute a product on its device, the usual one first. */
 export function variants(job: Job): Variant[] {
-  const whole = job.c.tensor.device.software ? onProcessors(job) : onGpus(job)
+  const whole = [...(job.c.tensor.device.software ? onProcessors(job) : onGpus(job)), ...extras.flatMap(({ all }) => all(job))]
   const parts = [2, 4, 8, 16, 32, 64].filter((count) => isWorthwhile(job, count))
   return [...new Set([usual(job), ...whole, ...parts.flatMap((count) => whole.map((name) => `split-${count}×${name}`))])]
 }

@@ -4,6 +4,7 @@ import { activation, broadcast, dropout, elementwise, firstToken, mse } from './
 import { matmul, matmulBlocks, matmulDirect, matmulLanes, matmulPlain, matmulSum, matmulThin } from './products'
 import { crossEntropy, layernorm, rowNorm, softmax } from './rows'
 import { adamw, embedding, lossScale, reduce } from './sums'
+import { matmulUnits } from './units'
 
 /** The checks of each file in shaders/, one for each of its entry points. The build compares them with the folder. */
 export const checks: Record<string, Check[]> = {
@@ -25,6 +26,7 @@ export const checks: Record<string, Check[]> = {
   matmul_thin: [matmulThin],
   matmul_plain: [matmulPlain],
   matmul_sum: [matmulSum],
+  matmul_units: [matmulUnits],
   mse: [mse],
   reduce: [reduce],
   row_norm: [rowNorm],

@@ -60,7 +60,7 @@ function build(s: Shape, random: Random) {
 }
 
 /** Each of the four epilogues for a shape. */
-const epilogues = (shape: (epilogue: number) => Shape) => [0, 1, 2, 3].map(shape)
+export const epilogues = (shape: (epilogue: number) => Shape) => [0, 1, 2, 3].map(shape)
 
 /** Any strides, number by number: words of matmul.wgsl and matmul_plain.wgsl. */
 function anyStrides(s: Shape, random: Random, size: number, perGroup: number, withTiles: boolean): Case {
@@ -140,10 +140,10 @@ export const matmulPlain: Check = {
 }
 
 /** FORM 0: A·B, 1: A·Bᵀ, 2: Aᵀ·B. */
-const turned = (form: number) => ({ ta: form === 2, tb: form === 1 })
+export const turned = (form: number) => ({ ta: form === 2, tb: form === 1 })
 
 /** Offsets and strides in vec4s: words of matmul_direct.wgsl and matmul_lanes.wgsl. */
-function vectors(s: Shape, random: Random, rows: number, columns: number, perGroup: number): Case {
+export function vectors(s: Shape, random: Random, rows: number, columns: number, perGroup: number): Case {
   const { a, b, c, biasOff, alpha, slots, batch1, count } = build(s, random)
   const strides = (l: Layout, unit: number) => [l.off, l.row, l.b0, l.b1].map((v) => v / unit)
   const tiles = Math.ceil(s.m / rows) * Math.ceil(s.n / columns) * count
