@@ -79,9 +79,10 @@ const roomOf = ({ gpu: { adapterInfo, limits } }: Device): Room => ({
 
 const found = new WeakMap<Device, Unit[]>()
 
-/** The units of a device; none where it was not opened with `experimental`. */
+/** The units of a device; none where it was not opened with `experimental`. A processor takes minutes to compile the larger pieces. */
 export function deviceUnits(device: Device): Unit[] {
-  const units = found.get(device) ?? unitsOf(device.units, roomOf(device))
+  const all = found.get(device) ?? unitsOf(device.units, roomOf(device))
+  const units = device.software ? all.map((unit) => ({ ...unit, sides: unit.sides.slice(-1) })) : all
   found.set(device, units)
   return units
 }
