@@ -1,4 +1,4 @@
-import { guard } from '../doctor'
+import { checkUnits, guard } from '../doctor'
 import { type Device, openDevice } from '../gpu'
 import { userCache } from '../io'
 import type { deviceFlags, precisionFlags, Values } from './flags'
@@ -13,6 +13,7 @@ export async function openCheckedDevice(
 ): Promise<Device> {
   const device = await openCliDevice(settings, say, options)
   guard(device, { cache: userCache() })
+  if (settings.experimental) say(`condlora: ${(await checkUnits(device, { cache: userCache() })).says}`)
   return device
 }
 
@@ -26,6 +27,7 @@ export async function openCliDevice(
     software: settings.software ?? true,
     adapter: settings.adapter,
     memoryLimit: settings.memoryLimit,
+    experimental: settings.experimental,
     profile,
     log: say,
     onError: (error) => process.stderr.write(`condlora: ${error.message}\n`),

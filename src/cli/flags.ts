@@ -101,6 +101,7 @@ export const deviceFlags = {
   adapter: make(text('<name>'), 'which GPU: a part of its name, see condlora info'),
   software: make(flag, 'the processor may compute where there is no GPU (default); --no-software refuses that'),
   memoryLimit: make(bytes, 'never hold more than this on the GPU, e.g. 2GiB'),
+  experimental: make(flag, 'products by the matrix units of the GPU, where it has them and their kernels are right on it (default: no)'),
 }
 
 /** How the model lies on the device. */

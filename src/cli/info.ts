@@ -37,8 +37,11 @@ export async function info(options: InfoOptions): Promise<void> {
   print(options.json ? JSON.stringify({ adapters: found }) : found.map(text).join('\n\n'))
 }
 
+const unit = ({ componentType, resultComponentType, M, N, K }: AdapterReport['units'][number]) =>
+  `${componentType} ${M}×${N}×${K} in ${resultComponentType}`
+
 function text(a: AdapterReport): string {
-  const { name, driver, backend, vendor, architecture, device, software, features, limits } = a
+  const { name, driver, backend, vendor, architecture, device, software, features, units, limits } = a
   const rows: [string, string][] = [
     ['driver', driver],
     ['backend', backend],
@@ -48,6 +51,7 @@ function text(a: AdapterReport): string {
     ['computes on', software ? 'the processor (software)' : 'a GPU'],
     ['used features', usedFeatures.map((f) => `${f} ${features.includes(f) ? 'yes' : 'no'}`).join(', ')],
     ['all features', features.join(', ')],
+    ['matrix units (--experimental)', units.map(unit).join(', ') || 'none'],
     ...shownLimits.map((key): [string, string] => [key, (limits[key] ?? 0).toLocaleString('en-US')]),
   ]
   return [name, ...rows.map(([key, value]) => `  ${key.padEnd(34)}${value || 'not told'}`)].join('\n')

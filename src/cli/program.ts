@@ -36,7 +36,7 @@ function addDoctor(program: Command): void {
   const command = program.command('doctor').summary('check that this GPU computes right')
   command.description('Runs every kernel, forward and backward, on odd shapes and compares with the processor in float64.')
   command.addOption(new Option('--short', 'only the kernels for this kind of device'))
-  addFlags(command, 'Device:', { adapter: deviceFlags.adapter, software: deviceFlags.software })
+  addFlags(command, 'Device:', { adapter: deviceFlags.adapter, software: deviceFlags.software, experimental: deviceFlags.experimental })
   addCommon(command)
     .addHelpText('after', examples('doctor', 'doctor --json > report.json', 'doctor --adapter nvidia'))
     .action(async (options: DoctorOptions) => (await import('./doctor')).doctor(options))

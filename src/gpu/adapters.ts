@@ -1,5 +1,6 @@
-import { describe, isSoftware } from './open'
-import { adapterNames, keepAlive, platformGpu } from './platform.node'
+import type { UnitShape } from './device'
+import { describe, isSoftware, unitShapes } from './open'
+import { adapterNames, experiments, keepAlive, platformGpu } from './platform.node'
 
 /** What an adapter is and has. Browsers leave most names out. */
 export interface AdapterReport {
@@ -13,6 +14,8 @@ export interface AdapterReport {
   /** Computes on the processor. */
   software: boolean
   features: string[]
+  /** What its matrix units do, which `experimental: true` of `openDevice` asks for. */
+  units: UnitShape[]
   limits: Record<string, number>
 }
 
@@ -23,14 +26,17 @@ export async function listAdapters(options: { software?: boolean } = {}): Promis
   const found = await Promise.all(
     names.map(async ({ name, backend }) => {
       const toggles = name ? [`backend=${backend}`, `adapter=${name}`] : []
-      const adapter = await keepAlive((await platformGpu(false, toggles)).requestAdapter({ powerPreference: 'high-performance' }))
-      return adapter ? report(adapter, name, backend) : undefined
+      const find = async (all: string[]) =>
+        keepAlive((await platformGpu(false, all)).requestAdapter({ powerPreference: 'high-performance' }))
+      const adapter = await find(toggles)
+      const shown = await find([...toggles, ...experiments])
+      return adapter ? report(adapter, name, backend, shown ? unitShapes(shown) : []) : undefined
     }),
   )
   return found.filter((each) => each !== undefined)
 }
 
-function report(adapter: GPUAdapter, name: string, backend: string): AdapterReport {
+function report(adapter: GPUAdapter, name: string, backend: string, units: UnitShape[]): AdapterReport {
   const { description = '', vendor = '', architecture = '', device = '' } = adapter.info ?? {}
   const limits: Record<string, number> = {}
   // Limits are getters of the prototype.
@@ -47,6 +53,7 @@ function report(adapter: GPUAdapter, name: string, backend: string): AdapterRepo
     device,
     software: isSoftware(adapter),
     features: [...adapter.features].sort(),
+    units,
     limits,
   }
 }

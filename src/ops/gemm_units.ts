@@ -81,13 +81,16 @@ const found = new WeakMap<Device, Unit[]>()
 
 /** The units of a device; none where it was not opened with `experimental`. A processor takes minutes to compile the larger pieces. */
 export function deviceUnits(device: Device): Unit[] {
-  const all = found.get(device) ?? unitsOf(device.units, roomOf(device))
-  const units = device.software ? all.map((unit) => ({ ...unit, sides: unit.sides.slice(-1) })) : all
-  found.set(device, units)
+  let units = found.get(device)
+  if (!units) {
+    units = unitsOf(device.units, roomOf(device))
+    if (device.software) units = units.map((unit) => ({ ...unit, sides: unit.sides.slice(-1) }))
+    found.set(device, units)
+  }
   return units
 }
 
-function constantsOf(device: Device, { type, m, n, k, threads }: Unit, side: number, form: number, [a, b, c]: DType[]): Constants {
+function constantsOf({ type, m, n, k, threads }: Unit, storage: number, side: number, form: number, [a, b, c]: DType[]): Constants {
   return {
     FORM: form,
     UNIT_M: m,
@@ -95,7 +98,7 @@ function constantsOf(device: Device, { type, m, n, k, threads }: Unit, side: num
     UNIT_K: k,
     DOWN: side / 2 / m,
     ACROSS: side / 2 / n,
-    STEP: stepOf({ type, m, n, k }, side, roomOf(device).storage),
+    STEP: stepOf({ type, m, n, k }, side, storage),
     PAD: type === 'f16' ? 2 : 1,
     THREADS: threads,
     TA: a,
@@ -105,17 +108,19 @@ function constantsOf(device: Device, { type, m, n, k, threads }: Unit, side: num
   }
 }
 
-/** Every set of constants that products of this device may take. */
-export function unitForms(device: Device): Constants[] {
-  const units = deviceUnits(device)
+/** Every set of constants that products may give the kernel: two types of units share what they take. */
+export function formsOfUnits(units: Unit[], storage: number): Constants[] {
   return units.flatMap((unit) =>
     types[unit.type]
       .filter((name) => units[0] === unit || !types.f16.some((better) => better === name))
       .flatMap((name) =>
-        unit.sides.flatMap((side) => [0, 1, 2].map((form) => constantsOf(device, unit, side, form, name.split(' ') as DType[]))),
+        unit.sides.flatMap((side) => [0, 1, 2].map((form) => constantsOf(unit, storage, side, form, name.split(' ') as DType[]))),
       ),
   )
 }
+
+/** The same of a device. */
+export const unitForms = (device: Device): Constants[] => formsOfUnits(deviceUnits(device), roomOf(device).storage)
 
 const typesOf = ({ a, b, c }: Job) => [a, b, c].map(({ tensor }) => tensor.dtype)
 
@@ -129,7 +134,7 @@ function unitOf(job: Job): Unit | undefined {
 /** A group a piece of C. */
 function run(device: Device, job: Job, side: number): void {
   const { op, m, n, batches, bind, flops, bytes } = job
-  const constants = constantsOf(device, unitOf(job) as Unit, side, vectorForm(job) as number, typesOf(job))
+  const constants = constantsOf(unitOf(job) as Unit, roomOf(device).storage, side, vectorForm(job) as number, typesOf(job))
   const groups = Math.ceil(m / side) * Math.ceil(n / side) * batches
   device.run({ op, shader, constants, bind: inVectors(bind), words: vectorWords(job, 0, 1).slice(0, -1), groups, flops, bytes })
 }
@@ -140,8 +145,6 @@ const trusted = new WeakSet<Device>()
 export function trustUnits(device: Device): void {
   trusted.add(device)
 }
-
-export const areTrusted = (device: Device): boolean => trusted.has(device)
 
 /** Pieces that keep a large GPU busy; a smaller one if not. */
 const enough = 128

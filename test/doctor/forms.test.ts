@@ -6,6 +6,7 @@ import { accumulate, elementwise, Tensor } from '../../src/graph'
 import * as ops from '../../src/ops'
 import { gemm } from '../../src/ops/gemm'
 import { choosing, type Job, lanesOf } from '../../src/ops/gemm_kernels'
+import { deviceUnits, trustUnits } from '../../src/ops/gemm_units'
 import { variants } from '../../src/ops/gemm_variants'
 import { inverseRowNorms } from '../../src/ops/row_norm'
 import { AdamW } from '../../src/train'
@@ -109,6 +110,12 @@ function products(device: Device): void {
     // As a tuner may choose.
     const inParts = (job: Job) => variants(job).find((name) => name.startsWith('split'))
     choosing(inParts, () => ops.matmul(make(device, 4, 128), make(device, 128, 4)))
+    if (deviceUnits(device).length) trustUnits(device)
+    for (const side of deviceUnits(device).flatMap(({ sides }) => sides))
+      for (const transpose of [{}, { transposeA: true }, { transposeB: true }]) {
+        const onUnits = (job: Job) => variants(job).find((name) => name === `units-${side}`)
+        choosing(onUnits, () => ops.matmul(make(device, 64, 64), make(device, 64, 64), transpose))
+      }
     // Tiles enough for a GPU.
     for (const size of [64, 128]) back(ops.matmul(make(device, 192, size, 4), make(device, 192, 4, size)))
   }

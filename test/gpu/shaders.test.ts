@@ -3,7 +3,11 @@ import { preprocess } from '../../src/gpu'
 import { assert, openTestDevice, test } from '../harness'
 
 /** What WGSL enables, by the feature that a device must have for it. */
-const features: Record<string, string> = { f16: 'shader-f16', subgroups: 'subgroups' }
+const features: Record<string, string> = {
+  f16: 'shader-f16',
+  subgroups: 'subgroups',
+  chromium_experimental_subgroup_matrix: 'chromium-experimental-subgroup-matrix',
+}
 const entry = /@compute[^{]*?fn\s+(\w+)/g
 
 test('the default form of every kernel compiles, with at most 8 storage bindings', async () => {
