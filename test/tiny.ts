@@ -1,7 +1,8 @@
 // A RoBERTa small enough to train in a test: random weights from a seed, roberta-mini's tokenizer.
 import { AutoTokenizer, type Dataset, type Tokenizer } from '../src/data'
 import type { Device } from '../src/gpu'
-import { type Files, memoryFiles, type NamedTensor, writeSafetensors } from '../src/io'
+import { type Files, memoryFiles } from '../src/io'
+import { type NamedTensor, writeSafetensors } from '../src/io/safetensors_write'
 import { AutoModelForSequenceClassification, type CallableModel } from '../src/models/auto'
 import { encoderConfig } from '../src/models/config'
 import { metaModel } from '../src/models/meta'

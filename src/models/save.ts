@@ -1,4 +1,5 @@
-import { type Files, streamSafetensors } from '../io'
+import type { Files } from '../io'
+import { streamSafetensors } from '../io/safetensors_write'
 import { namedTensors } from './modules'
 import type { ModelForSequenceClassification } from './sequence_classification'
 

@@ -1,6 +1,7 @@
 import type { Device } from '../gpu'
 import { type FloatDType, noGrad, Tensor } from '../graph'
-import { type Files, type FloatType, openFolder } from '../io'
+import { type Files, openFolder } from '../io'
+import type { FloatType } from '../io/safetensors_write'
 import { Linear } from '../nn/linear'
 import { Pass } from '../nn/pass'
 import { crossEntropy } from '../ops/cross_entropy'

@@ -1,6 +1,5 @@
 import type { Tensor } from '../graph'
 import { linear, linears } from '../ops/linear'
-import { addLowRank } from '../ops/lora_linear'
 import type { Pass } from './pass'
 
 /** y = x·Wᵀ + b, or what an adapter of this layer makes of it. */
@@ -30,12 +29,8 @@ export function forwardAll(layers: Linear[], x: Tensor, pass: Pass): Tensor[] {
   const dense = adapters.every((adapter, i) => !adapter || added[i]) && linears(x, ...tensorsOf(layers, pass))
   if (!dense) return layers.map((layer) => layer.forward(x, pass))
   const width = (dense.shape.at(-1) ?? 0) / layers.length
-  return [
-    addLowRank(
-      dense,
-      added.flatMap((term, i) => (term ? [{ ...term(x), column: i * width }] : [])),
-    ),
-  ]
+  const terms = added.flatMap((each, i) => (each ? [{ ...each.term(x), column: i * width }] : []))
+  return [added.find(Boolean)?.add(dense, terms) ?? dense]
 }
 
 const tensorsOf = (layers: Linear[], pass: Pass): [Tensor[], (Tensor | null)[]] => [

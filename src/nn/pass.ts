@@ -1,13 +1,16 @@
 import { checkpoint, type Tensor } from '../graph'
 import { dropout } from '../ops/dropout'
-import type { LowRank } from '../ops/lora_linear'
+import type { addLowRank, LowRank } from '../ops/lora_linear'
 import type { Linear } from './linear'
 
 /** What changes a linear layer's output without touching its weight: LoRA and its relatives. */
 export interface LinearAdapter {
   forward(layer: Linear, x: Tensor, pass: Pass): Tensor
-  /** Where `forward` does no more than add s·B·A·x' to x·Wᵀ + b: what gives A, B, s and x' for an x, so that layers share products. */
-  lowRank?(pass: Pass): ((x: Tensor) => Required<LowRank>) | null
+  /**
+   * Where `forward` does no more than add s·B·A·x' to x·Wᵀ + b: A, B, s and x' for an x, and the op that adds those of several layers,
+   * which comes with the adapter, so that a page without one does not load it.
+   */
+  lowRank?(pass: Pass): { term(x: Tensor): Required<LowRank>; add: typeof addLowRank } | null
   /** Adds ΔW to `weight`, a copy of the layer's own: from then on that does what `forward` did. */
   mergeInto(weight: Tensor): void
 }

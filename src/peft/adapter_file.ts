@@ -1,4 +1,5 @@
-import { type Files, type NamedTensor, openCheckpoint, readJson, readTensor, validate, writeSafetensors } from '../io'
+import { type Files, openCheckpoint, readJson, readTensor, validate } from '../io'
+import { type NamedTensor, writeSafetensors } from '../io/safetensors_write'
 import type { ModelForSequenceClassification } from '../models/sequence_classification'
 import type { Adapter } from './adapter'
 import { authorsTensors, authorsType, fromAuthors } from './authors'

@@ -3,7 +3,7 @@ import type { Tensor } from '../graph'
 import type { Linear } from '../nn/linear'
 import type { LinearAdapter, Pass } from '../nn/pass'
 import { gemm } from '../ops/gemm'
-import { loraLinear } from '../ops/lora_linear'
+import { addLowRank, loraLinear } from '../ops/lora_linear'
 import { finite, positive, rate, targeting } from './config'
 
 /** What LoRA and its relatives take. */
@@ -35,7 +35,7 @@ export class LowRankAdapter implements LinearAdapter {
   lowRank(pass: Pass) {
     const { A, B, scaling, dropout, placement } = this.options
     if (placement === 'input' && pass.training) return null
-    return (x: Tensor) => ({ A, B, scaling, input: pass.dropout(x, dropout) })
+    return { term: (x: Tensor) => ({ A, B, scaling, input: pass.dropout(x, dropout) }), add: addLowRank }
   }
 
   /** `dropped`: x after the adapter's dropout, where that is known already. */

@@ -1,4 +1,5 @@
-import { type Files, type NamedTensor, openSafetensors, readTensor, sha256, subFolder, type TensorEntry, writeSafetensors } from '../io'
+import { type Files, openSafetensors, readTensor, sha256, subFolder, type TensorEntry } from '../io'
+import { type NamedTensor, writeSafetensors } from '../io/safetensors_write'
 import type { FlatParameters } from '../nn/parameters'
 import { keyOf } from '../peft/adapter_file'
 import type { Engine } from './engine'

@@ -1,4 +1,5 @@
-import { memoryFiles, openCheckpoint, readTensor, writeSafetensors } from '../../src/io'
+import { memoryFiles, openCheckpoint, readTensor } from '../../src/io'
+import { writeSafetensors } from '../../src/io/safetensors_write'
 import { assert, test } from '../harness'
 
 const shard = (name: string, value: number) => writeSafetensors([{ name, shape: [1], data: Float32Array.of(value) }])

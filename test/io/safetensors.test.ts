@@ -1,4 +1,5 @@
-import { memoryFiles, openSafetensors, readChunks, readTensor, streamSafetensors, writeSafetensors } from '../../src/io'
+import { memoryFiles, openSafetensors, readChunks, readTensor } from '../../src/io'
+import { streamSafetensors, writeSafetensors } from '../../src/io/safetensors_write'
 import { assert, fixture, rng, test } from '../harness'
 
 const open = (bytes: Uint8Array) => openSafetensors(memoryFiles('folder', [['x.safetensors', bytes]]), 'x.safetensors')

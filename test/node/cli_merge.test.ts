@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { openFolder, openSafetensors, readTensor, writeSafetensors } from '../../src/io'
+import { openFolder, openSafetensors, readTensor } from '../../src/io'
+import { writeSafetensors } from '../../src/io/safetensors_write'
 import { AutoModelForSequenceClassification } from '../../src/models/auto'
 import { PeftModel } from '../../src/peft'
 import { assert, openTestDevice, test } from '../harness'

@@ -1,4 +1,5 @@
-import { type Files, memoryFiles, openSafetensors, readJson, readTensor, writeSafetensors } from '../../src/io'
+import { type Files, memoryFiles, openSafetensors, readJson, readTensor } from '../../src/io'
+import { writeSafetensors } from '../../src/io/safetensors_write'
 import { type CallablePeftModel, getPeftModel, type PeftConfig, PeftModel } from '../../src/peft'
 import { assert, openTestDevice, rng, test } from '../harness'
 import { tinyModel } from '../tiny'

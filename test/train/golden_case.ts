@@ -1,4 +1,5 @@
-import { type Files, memoryFiles, type NamedTensor, writeSafetensors } from '../../src/io'
+import { type Files, memoryFiles } from '../../src/io'
+import { type NamedTensor, writeSafetensors } from '../../src/io/safetensors_write'
 import { AutoModelForSequenceClassification } from '../../src/models/auto'
 import { hostInputs } from '../../src/models/inputs'
 import type { ModelDType } from '../../src/models/sequence_classification'
