@@ -1,6 +1,6 @@
 import shader from '../../shaders/embedding.wgsl'
 import { complain, type Device } from '../gpu'
-import { elementwise, halves, rowRanges, Tensor, tape } from '../graph'
+import { type DType, elementwise, halves, rowRanges, Tensor, tape } from '../graph'
 
 /** Where each token stands in a batch, made on the CPU with the batch: what the table's gradient sums over. */
 export interface TokenRuns {
@@ -38,9 +38,14 @@ export function embeddings(lookups: Lookup[]): Tensor {
     if (/^f/.test(each.ids.dtype)) complain('embedding', 'ids', 'i32', each.ids.dtype)
     if (each.ids.size !== ids.size) complain('embedding', 'ids', `[${ids.shape}]`, `[${each.ids.shape}]`)
   }
-  const y = Tensor.empty(device, [...ids.shape, h], 'embedding', table.dtype)
+  const empty = (dtype: DType) => Tensor.empty(device, [...ids.shape, h], 'embedding', dtype)
+  const y = empty(table.dtype)
+  const last = lookups.length - 1
+  // The sum of half floats is rounded once, with the last of them.
+  const sum = last && y.dtype === 'f16' ? empty('f32') : y
   lookups.forEach((each, i) => {
-    lookUp(y, each, i > 0)
+    if (i === last && sum !== y) lookUp(y, each, false, sum)
+    else lookUp(sum, each, i > 0)
   })
   const tables = lookups.map((each) => each.table)
   return tape('embedding', tables, y, (dy, needs) =>
@@ -52,18 +57,23 @@ export function embeddings(lookups: Lookup[]): Tensor {
   )
 }
 
-/** y = table[ids], or y += table[ids]. */
-function lookUp(y: Tensor, { table, ids }: Lookup, add: boolean): void {
+/** y = table[ids], y += table[ids], or y = table[ids] + sum. */
+function lookUp(y: Tensor, { table, ids }: Lookup, add: boolean, sum?: Tensor): void {
   const { device } = table
   const [v, h] = table.shape
-  for (const { start, count } of rowRanges(device, 'embedding', ids.size, h * y.width)) {
+  for (const { start, count } of rowRanges(device, 'embedding', ids.size, h * y.width, h * (sum ?? y).width)) {
     const some = ids.bindLoose(start, count)
     for (const part of rowRanges(device, 'embedding', v, h * table.width))
       device.run({
         op: 'embedding',
         shader,
-        constants: { FORM: 0, ...halves({ Y: y, Table: table }) },
-        bind: [y.bind(start * h, count * h), table.bind(part.start * h, part.count * h), some.binding],
+        constants: { FORM: 0, SUM: Boolean(sum), ...halves({ Y: y, Table: table }) },
+        bind: [
+          y.bind(start * h, count * h),
+          table.bind(part.start * h, part.count * h),
+          some.binding,
+          ...(sum ? [sum.bind(start * h, count * h)] : []),
+        ],
         words: [count, h, part.start, part.count, some.skip, add ? 1 : 0],
         groups: Math.ceil((count * h) / 64),
         bytes: count * ((y.width + table.width) * h + 4), // not the whole table

@@ -80,9 +80,11 @@ function rows(device: Device): void {
   for (const make of activations(device))
     inverseRowNorms(make(device, 5, 7), { A: zeros(device, 2, 7), B: zeros(device, 5, 2), scaling: 1 }, zeros(device, 5))
   const [runs, order] = [whole(device, 5, 3), whole(device, 5)]
-  for (const first of activations(device))
+  for (const first of activations(device)) {
+    back(ops.embedding(first(device, 9, 4), whole(device, 5), { runs, order }))
     for (const second of activations(device))
       back(ops.embeddings([first, second].map((make) => ({ table: make(device, 9, 4), ids: whole(device, 5), runs: { runs, order } }))))
+  }
 }
 
 function products(device: Device): void {

@@ -113,6 +113,7 @@ const sums: Mutation[] = [
   m('loss_scale', '&& scale > 1.0', '&& scale > 0.0'),
   m('embedding', 'let id = ids[p.position0 + position];', 'let id = ids[position];'),
   m('embedding', 'row * p.h + (i - position * p.h)', 'row * p.h'),
+  m('embedding', 'value + sum[i]', 'value - sum[i]'),
   m('embedding', 'f32(y[i]) + value', 'f32(y[i]) - value'),
   m('embedding', 'if (id < 0 || row >= p.rows)', 'if (id < 0)'),
   m('embedding', 'sum += dy[position * p.h + column]', 'sum -= dy[position * p.h + column]'),

@@ -96,6 +96,11 @@ test('embeddings of half floats: y has the dtype of the first table, gradients a
   const device = await openTestDevice()
   const random = rng()
   const value = values()
+  const table = value([9, 7])
+  const one = Int32Array.from({ length: 12 }, () => random.int(0, 8))
+  const rows = (x: Float64Array) => Float64Array.from({ length: 84 }, (_, i) => x[one[Math.floor(i / 7)] * 7 + (i % 7)])
+  const run = (table: Tensor) => embedding(table, Tensor.from(device, one, [12], 'i32'), runsOf(one, table))
+  await checkOp(device, { name: 'one table', inputs: [table], run, forward: rows, half: [0] })
   for (const [h, n] of [
     [1, 1],
     [33, 7],

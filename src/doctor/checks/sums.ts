@@ -133,24 +133,36 @@ function step(random: Random, apply: boolean): Case {
   return { words: [count, 0, ...floats], groups: 9, slots: [...written3, ...[grad, hyper, status].map(read)] }
 }
 
+/** Where y is half floats, one table gives it or the last of several. */
+const lookUps = [
+  ...orHalf([{ constants: { FORM: 0, SUM: false } }], 'Table'),
+  { constants: { FORM: 0, SUM: false, Y: 'f16', Table: 'f16' } },
+  ...orHalf([{ constants: { FORM: 0, SUM: true, Y: 'f16' } }], 'Table'),
+]
+
 export const embedding: Check = {
-  forms: [{ constants: { FORM: 1 } }, ...orHalf(orHalf([{ constants: { FORM: 0 } }], 'Table'), 'Y')],
-  cases: (constants, random) => (constants.FORM === 1 ? [gathered(random)] : [false, true].map((add) => lookedUp(random, add))),
+  forms: [{ constants: { FORM: 1 } }, ...lookUps],
+  cases(constants, random) {
+    if (constants.FORM === 1) return [gathered(random)]
+    return constants.SUM ? [lookedUp(random, 'sum')] : [lookedUp(random), lookedUp(random, 'add')]
+  },
 }
 
 /** Rows row0 … row0 + rows − 1 of a table are here; ids point below, into and past them. */
 const [row0, rows] = [4, 6]
 
-function lookedUp(random: Random, add: boolean): Case {
+function lookedUp(random: Random, to?: 'add' | 'sum'): Case {
   const [count, h, position0] = [105, 5, 3]
   const ids = Int32Array.from({ length: position0 + count }, (_, i) => (i === position0 ? -1 : random.below(14)))
   const part = uniform(random, rows * h)
-  const before = uniform(random, count * h)
+  const [before, sum] = [uniform(random, count * h), uniform(random, count * h)]
+  const more = to === 'add' ? before : to === 'sum' ? sum : undefined
   const values = table(count * h, (i) => {
     const row = ids[position0 + Math.floor(i / h)] - row0
-    return row >= 0 && row < rows ? part[row * h + (i % h)] + (add ? before[i] : 0) : NaN
+    return row >= 0 && row < rows ? part[row * h + (i % h)] + (more?.[i] ?? 0) : NaN
   })
-  return { words: [count, h, row0, rows, position0, add ? 1 : 0], groups: 9, slots: [written(values, before), read(part), read(ids)] }
+  const slots = [written(values, before), read(part), read(ids), ...(to === 'sum' ? [read(sum)] : [])]
+  return { words: [count, h, row0, rows, position0, to === 'add' ? 1 : 0], groups: 9, slots }
 }
 
 function gathered(random: Random): Case {
