@@ -35,14 +35,15 @@ export function fusedAttention(inputs: Tensor[], s: AttentionSizes, { mask, drop
   const out = Tensor.empty(device, [s.batch, s.length, s.heads * s.d], 'attention', inputs[0].dtype)
   const scales = [scaleA, 0, kept, 0]
   run({ op: 'attention', form: 0, out: [wholeRows(out)], a: q, b: q, x: k, y: v, scales, stats, mask, bits: draw(), s })
-  return tape('attention', inputs, out, (dout, needs) => {
+  return tape('attention', inputs, out, (dout, [needQ, needK = needQ, needV = needQ]) => {
     const bits = draw()
     const g = wholeRows(dout)
     const scales = [scaleA, kept, scale, kept]
     const common = { y: v, b: g, scales, stats, mask, bits, s }
-    const gradients = inputs.length > 1 ? threeOf(inputs, needs) : inputs.map((t) => Tensor.empty(device, t.shape, 'attention.gradient'))
+    const gradients =
+      inputs.length > 1 ? threeOf(inputs, needQ, needK || needV) : inputs.map((t) => Tensor.empty(device, t.shape, 'attention.gradient'))
     const [dq, dk, dv] = rowsOf(gradients, s)
-    if (dq || dk) dots(g, out, stats, s)
+    if (needQ || needK) dots(g, out, stats, s)
     if (dq) run({ op: 'attention.dq', form: 1, out: [dq], a: q, x: k, ...common })
     if (dk && dv) run({ op: 'attention.dkv', form: 2, out: [dk, dv], a: k, x: q, ...common, b: v, y: g })
     return gradients
@@ -50,9 +51,9 @@ export function fusedAttention(inputs: Tensor[], s: AttentionSizes, { mask, drop
 }
 
 /** dq, dk and dv, the last two in one storage, so that a kernel has one binding for both: with all it reads they are the 8 that every device has. */
-function threeOf([{ device, shape, size }]: Tensor[], [needQ, needK, needV]: boolean[]): (Tensor | null)[] {
+function threeOf([{ device, shape, size }]: Tensor[], needQ: boolean, needOthers: boolean): (Tensor | null)[] {
   const dq = needQ ? Tensor.empty(device, shape, 'attention.dq') : null
-  if (!needK && !needV) return [dq, null, null]
+  if (!needOthers) return [dq, null, null]
   const start = Math.ceil(size / 64) * 64
   const both = Tensor.empty(device, [start + size], 'attention.dkv')
   return [dq, both.view(shape), both.view(shape, start)]
