@@ -37,6 +37,7 @@ export { AutoModelForSequenceClassification, type CallableModel, type FromPretra
 export { type EncoderConfig, encoderConfig } from './models/config'
 export type { TokenBatch } from './models/inputs'
 export type { Prediction, TextTokenizer } from './models/predict'
+export type { ModelDType } from './models/sequence_classification'
 export {
   type CallablePeftModel,
   getPeftModel,
