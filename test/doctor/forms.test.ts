@@ -112,12 +112,6 @@ function products(device: Device): void {
     // As a tuner may choose.
     const inParts = (job: Job) => variants(job).find((name) => name.startsWith('split'))
     choosing(inParts, () => ops.matmul(make(device, 4, 128), make(device, 128, 4)))
-    if (deviceUnits(device).length) trustUnits(device)
-    for (const side of deviceUnits(device).flatMap(({ sides }) => sides))
-      for (const transpose of [{}, { transposeA: true }, { transposeB: true }]) {
-        const onUnits = (job: Job) => variants(job).find((name) => name === `units-${side}`)
-        choosing(onUnits, () => ops.matmul(make(device, 64, 64), make(device, 64, 64), transpose))
-      }
     // Tiles enough for a GPU.
     for (const size of [64, 128]) back(ops.matmul(make(device, 192, size, 4), make(device, 192, 4, size)))
   }
@@ -126,6 +120,17 @@ function products(device: Device): void {
     const [q, k, v] = [0, 1, 2].map(() => make(device, 2, 3, 8))
     back(ops.attention(q, k, v, { heads: 2, mask: whole(device, 2, 3), dropout }))
   }
+}
+
+/** Last: once they are trusted, a GPU's usual choice takes them. */
+function byUnits(device: Device): void {
+  if (deviceUnits(device).length) trustUnits(device)
+  for (const make of activations(device))
+    for (const side of deviceUnits(device).flatMap(({ sides }) => sides))
+      for (const transpose of [{}, { transposeA: true }, { transposeB: true }]) {
+        const onUnits = (job: Job) => variants(job).find((name) => name === `units-${side}`)
+        choosing(onUnits, () => ops.matmul(make(device, 64, 64), make(device, 64, 64), transpose))
+      }
 }
 
 function training(device: Device): void {
@@ -152,7 +157,7 @@ function formOf(file: string, constants: Constants | undefined): string {
 
 test('what ops dispatch, on processors and on GPUs, is what the doctor checks: no form more, none less', async () => {
   const device = await openTestDevice({ cap: { maxStorageBufferBindingSize: 128 << 20 } })
-  const seen = [pointwise, rows, products, training].flatMap((body) => dispatched(device, body))
+  const seen = [pointwise, rows, products, training, byUnits].flatMap((body) => dispatched(device, body))
   assert.ok(seen.every((d) => (d.entry ?? 'main') === 'main'))
   const files = await filesOf(seen)
   const used = new Set(seen.map((d, i) => formOf(files[i], d.constants)))
