@@ -23,6 +23,8 @@
 alias TA = f32; // each of the three f32 or f16; sums are f32
 alias TB = f32;
 alias TC = f32;
+const K = 0u; // where not 0, k and n are known when this is compiled: a loop that is seen to end, edges that need no test
+const N = 0u;
 const SIDE = 8u;
 const THREADS = 64u; // SIDE · SIDE
 const LOADS = 2u; // 16 / SIDE
@@ -52,18 +54,34 @@ struct Params {
 var<workgroup> tileA: array<f32, STEP * ROW>;
 var<workgroup> tileB: array<vec4f, STEP * (QUADS + 1u)>;
 
+fn k() -> u32 {
+#if K > 0
+  return K;
+#else
+  return p.k;
+#endif
+}
+
+fn n() -> u32 {
+#if N > 0
+  return N;
+#else
+  return p.n;
+#endif
+}
+
 // Where the i-th vec4 of a tile begins: (place along m or n, place along k).
 fn place(i: u32, alongK: bool) -> vec2u {
   return select(vec2u(i % QUADS * 4u, i / QUADS), vec2u(i / 2u, i % 2u * 4u), alongK);
 }
 
 fn loadA(base: u32, at: vec2u, alongK: bool) -> vec4f {
-  if (at.x >= p.m || at.y >= p.k) { return vec4f(); }
+  if (at.x >= p.m || at.y >= k()) { return vec4f(); }
   return vec4f(a[base + select(at.y * p.aRow + at.x / 4u, at.x * p.aRow + at.y / 4u, alongK)]);
 }
 
 fn loadB(base: u32, at: vec2u, alongK: bool) -> vec4f {
-  if (at.x >= p.n || at.y >= p.k) { return vec4f(); }
+  if (at.x >= n() || at.y >= k()) { return vec4f(); }
   return vec4f(b[base + select(at.y * p.bRow + at.x / 4u, at.x * p.bRow + at.y / 4u, alongK)]);
 }
 
@@ -78,7 +96,7 @@ fn store(at: u32, biasAt: u32, sum: f32) {
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) thread: u32) {
   let g = p.base + group.x + groups.x * (group.y + groups.y * group.z);
   if (g >= p.total) { return; }
-  let tilesN = (p.n + TILE - 1u) / TILE;
+  let tilesN = (n() + TILE - 1u) / TILE;
   let tilesM = (p.m + TILE - 1u) / TILE;
   let batch = g / (tilesN * tilesM);
   let tile = g - batch * tilesN * tilesM;
@@ -89,14 +107,19 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   let aBase = p.aOff + b0 * p.aB0 + b1 * p.aB1;
   let bBase = p.bOff + b0 * p.bB0 + b1 * p.bB1;
   let cBase = p.cOff + b0 * p.cB0 + b1 * p.cB1;
-  let biasBase = p.biasOff + b0 * p.n;
+  let biasBase = p.biasOff + b0 * n();
   let aAlongK = (p.along & ALONG_M) == 0u;
   let bAlongK = (p.along & ALONG_N) == 0u;
   let x = thread % SIDE;
   let y = thread / SIDE;
   var acc: array<array<vec4f, 2>, 8>;
 
-  for (var k0 = 0u; k0 < p.k; k0 += STEP) {
+#if K > 0
+  for (var step = 0u; step < (K + STEP - 1u) / STEP; step++) {
+#else
+  for (var step = 0u; step < (p.k + STEP - 1u) / STEP; step++) {
+#endif
+    let k0 = step * STEP;
     for (var load = 0u; load < LOADS; load++) {
       let fromA = place(load * THREADS + thread, aAlongK);
       let toA = fromA.y * ROW + fromA.x;
@@ -141,7 +164,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     sums[i][1] = acc[i][1];
   }
   let rows = min(p.m - m0, TILE);
-  let columns = min(p.n - n0, TILE);
+  let columns = min(n() - n0, TILE);
   for (var v = 0u; v * HALF < rows; v++) {
     for (var h = 0u; h * HALF < columns; h++) {
       let row = v * HALF + y * 4u;

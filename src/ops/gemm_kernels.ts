@@ -119,10 +119,10 @@ function sideOf({ m, n, batches }: Job): number {
   return [16, 8].find(fits) ?? 0
 }
 
-/** A group a tile. */
-function runBlocks(device: Device, job: Job, side: number): void {
+/** A group a tile. `baked`: k and n as constants of the kernel. */
+export function runBlocks(device: Device, job: Job, side: number, baked: { K?: number; N?: number } = {}): void {
   const { op, m, n, a, b, batches, bind, flops, bytes } = job
-  const constants = { SIDE: side, THREADS: side * side, LOADS: 16 / side, ...typesOf(job) }
+  const constants = { SIDE: side, THREADS: side * side, LOADS: 16 / side, ...baked, ...typesOf(job) }
   const groups = Math.ceil(m / (8 * side)) * Math.ceil(n / (8 * side)) * batches
   // The last word: bits ALONG_M, ALONG_N.
   const words = vectorWords(job, (a.transposed ? 1 : 0) + (b.transposed ? 0 : 2), 1)
@@ -267,7 +267,7 @@ export const directName = (form: number): Variant => (form === 0 ? 'direct-8x4' 
 /** By the first part of a variant's name; the others are its tile and `turned`. What is loaded later adds itself. */
 export const kernels: Record<string, (device: Device, job: Job, size: number, turned: boolean, variant: Variant) => void> = {
   tiled: runTiled,
-  blocks: runBlocks,
+  blocks: (device, job, side) => runBlocks(device, job, side),
   plain: runPlain,
   thin: runThin,
   direct: runDirect,

@@ -1,4 +1,5 @@
 // Loaded only where kernels are tuned, or were.
+import { isBakable } from './gemm_baked'
 import {
   type Chooser,
   directName,
@@ -35,7 +36,9 @@ export function shapeName(job: Job): string {
 export function variants(job: Job): Variant[] {
   const whole = [...(job.c.tensor.device.software ? onProcessors(job) : onGpus(job)), ...extras.flatMap(({ all }) => all(job))]
   const parts = [2, 4, 8, 16, 32, 64].filter((count) => isWorthwhile(job, count))
-  return [...new Set([usual(job), ...whole, ...parts.flatMap((count) => whole.map((name) => `split-${count}×${name}`))])]
+  const baked =
+    !job.c.tensor.device.software && isBakable(job) ? whole.filter((name) => name.startsWith('blocks')).map((name) => `baked-${name}`) : []
+  return [...new Set([usual(job), ...whole, ...baked, ...parts.flatMap((count) => whole.map((name) => `split-${count}×${name}`))])]
 }
 
 function onGpus(job: Job): Variant[] {

@@ -1,10 +1,14 @@
 import { Tensor } from '../../src/graph'
 import { gemm } from '../../src/ops/gemm'
-import { type Chooser, choosing, type Variant } from '../../src/ops/gemm_kernels'
-import { chooserOf, likely, shapeName } from '../../src/ops/gemm_variants'
+import { type Chooser, choosing, type Job, type Variant } from '../../src/ops/gemm_kernels'
+import type { Part } from '../../src/ops/gemm_operands'
+import { chooserOf, likely, shapeName, variants } from '../../src/ops/gemm_variants'
 import { assert, openTestDevice, rng, test } from '../harness'
 import { productForms, sizes, values } from './check'
 import { byEach, check, dense, type Plan, sides } from './gemm_plan'
+
+/** What `variants` asks of a product besides its sizes. */
+const jobLike = { skip: { a: 0, b: 0, c: 0, bias: 0 }, batch0: 1, batch1: 1, batches: 1, alpha: 1, epilogue: 0, bias: null }
 
 test('every variant of a product, k in parts among them, against float64', async () => {
   const device = await openTestDevice()
@@ -28,6 +32,57 @@ test('every variant of a product, k in parts among them, against float64', async
   })
   for (const name of ['plain', 'direct-8x4', 'direct-8x8', 'tiled', 'blocks-8', 'blocks-16', 'split-2×plain', 'split-2×blocks-16'])
     assert.ok(seen.has(name), `${name} is not among ${[...seen]}`)
+})
+
+test('k and n baked into the kernel: against float64, and to the bit what the kernel gives that is told them', async () => {
+  const device = await openTestDevice()
+  const value = values()
+  const random = rng()
+  for (const side of [8, 16])
+    for (const [m, n, k, tb, more] of [
+      [8 * side + 5, 8 * side + 12, 20, false, { bias: true }],
+      [3, 36, 132, true, { alpha: -0.5, accumulate: true }],
+      [20, 8 * side + 1, 8, true, { bias: true, accumulate: true }],
+    ] as const) {
+      const p = dense(m, n, k, false, tb, more)
+      await choosing(
+        () => `baked-blocks-${side}`,
+        () => check(device, { ...p, name: `${p.name}, baked ${side}` }, value),
+      )
+      const [a, b] = [random.normal(m * k), random.normal(n * k)].map((data) => Tensor.from(device, data))
+      const run = async (variant: Variant) => {
+        const c = Tensor.from(device, new Float32Array(m * n))
+        const B = { tensor: b, rowStride: tb ? k : n, transposed: tb }
+        choosing(
+          () => variant,
+          () => gemm({ op: 'baked', a: { tensor: a, rowStride: k }, b: B, c: { tensor: c, rowStride: n }, m, n, k }),
+        )
+        return [...(await c.data())]
+      }
+      assert.equal(await run(`baked-blocks-${side}`), await run(`blocks-${side}`))
+    }
+})
+
+test('only large products of weights are offered with k and n baked in, and on GPUs alone', async () => {
+  const device = await openTestDevice()
+  const flag = device as { software: boolean }
+  const own = flag.software
+  const offered = (m: number, n: number, k: number, more: Partial<Part> = {}) => {
+    const tensor = Tensor.empty(device, [64], 'test')
+    const part = { op: 'x', a: { tensor, rowStride: k }, b: { tensor, rowStride: n }, c: { tensor, rowStride: n } }
+    return variants({ ...jobLike, ...part, m, n, k, flops: 2 * m * n * k, ...more } as Job).filter((name) => name.startsWith('baked'))
+  }
+  try {
+    flag.software = false
+    assert.equal(offered(2048, 768, 768), ['baked-blocks-8', 'baked-blocks-16'])
+    assert.equal(offered(2048, 770, 768), [], 'no whole vec4s')
+    assert.equal(offered(64, 768, 768), [], 'small')
+    assert.equal(offered(2048, 768, 768, { batches: 2 } as Partial<Part>), [], 'of several')
+    flag.software = true
+    assert.equal(offered(2048, 768, 768), [])
+  } finally {
+    flag.software = own
+  }
 })
 
 test('k in parts: batches of either level, strides, offsets, gaps that stay as they are; random sizes', async () => {

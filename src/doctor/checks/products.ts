@@ -1,4 +1,17 @@
-import { type Case, type Check, type Form, f32, numeric, orHalf, type Random, read, uniform, type Word, written } from '../check'
+import {
+  type Case,
+  type Check,
+  type Constants,
+  type Form,
+  f32,
+  numeric,
+  orHalf,
+  type Random,
+  read,
+  uniform,
+  type Word,
+  written,
+} from '../check'
 
 /** A product of batch0 × batch1 pairs; strides and offsets in numbers, all of them larger than they would have to be. */
 interface Shape {
@@ -92,10 +105,19 @@ export const matmul: Check = {
 }
 
 export const matmulBlocks: Check = {
-  forms: orHalves([8, 16].map((SIDE) => ({ constants: { SIDE, THREADS: SIDE * SIDE, LOADS: 16 / SIDE }, on: 'gpus' as const }))),
+  forms: orHalves(
+    [8, 16].flatMap((SIDE) =>
+      [false, true].map((knows) => ({
+        constants: { SIDE, THREADS: SIDE * SIDE, LOADS: 16 / SIDE, ...(knows && { K: 20, N: 8 * SIDE + 12 }) } as Constants,
+        on: 'gpus' as const,
+      })),
+    ),
+  ),
   cases(constants, random) {
     const size = 8 * numeric(constants, 'SIDE', 8)
     const shapes = odd.map((s) => ({ ...s, unit: 4 }))
+    const [K, N] = ['K', 'N'].map((name) => numeric(constants, name, 0))
+    if (K) return baked(shapes, K, N, random, size)
     return shapes.map((s): Case => {
       // Either side in whole vec4s of what it runs along; one shape has two tiles by two.
       const [m, n, k] = [s.m + (s.single ? size : 0), s.n + (s.single ? size : 0), s.k].map((v) => Math.ceil(v / 4) * 4)
@@ -105,6 +127,15 @@ export const matmulBlocks: Check = {
     })
   },
 }
+
+/** Products whose k and n the kernel knows. Those of a model are large, and the processor computes them too: one, of few rows. */
+const baked = (shapes: Shape[], k: number, n: number, random: Random, size: number) =>
+  shapes.map((s): Case => {
+    const large = k * n > 1e5
+    const shape = { ...s, m: large ? 5 : size + 13, n, k, ta: false, single: large || s.single }
+    const { words, ...others } = vectors(shape, random, size, size, 1)
+    return { ...others, words: [...words.slice(0, -1), s.tb ? 0 : 2] }
+  })
 
 /** Sums of parts that lie in slots, as a product would leave them; `single`: one batch of more numbers than a group has threads. */
 export const matmulSum: Check = {
