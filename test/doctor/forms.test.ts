@@ -112,6 +112,12 @@ function products(device: Device): void {
     // As a tuner may choose.
     const inParts = (job: Job) => variants(job).find((name) => name.startsWith('split'))
     choosing(inParts, () => ops.matmul(make(device, 4, 128), make(device, 128, 4)))
+    // Of processors no variant is baked.
+    for (const side of device.software ? [] : [8, 16])
+      choosing(
+        () => `baked-blocks-${side}`,
+        () => ops.matmul(make(device, 4, 20), make(device, 20, 8 * side + 12)),
+      )
     // Tiles enough for a GPU.
     for (const size of [64, 128]) back(ops.matmul(make(device, 192, size, 4), make(device, 192, 4, size)))
   }
