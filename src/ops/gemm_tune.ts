@@ -22,6 +22,8 @@ export interface Blank extends Omit<Part, 'a' | 'b' | 'c' | 'bias'> {
 export interface Budget {
   /** Seconds left. */
   left(): number
+  /** What times variants, in ms. Default: performance.now. */
+  clock?(): number
   /** Hears what the product takes as it is. */
   usual?(seconds: number): void
 }
@@ -92,6 +94,7 @@ class Trial {
   readonly #part: Part
   readonly #tensors: Tensor[]
   readonly #lists = new Map<Variant, Recording>()
+  #clock = () => performance.now()
 
   constructor(
     private readonly device: Device,
@@ -110,6 +113,7 @@ class Trial {
   /** The variants that are clearly faster than the usual one, the fastest first, and then that one; none where time ran out. */
   async measure(budget: Budget): Promise<Variant[]> {
     const [usual, ...others] = this.#names
+    if (budget.clock) this.#clock = budget.clock
     const { repeats, seconds } = await this.#laps(usual)
     budget.usual?.(seconds)
     const times = new Map<Variant, number>()
@@ -162,8 +166,8 @@ class Trial {
   async #laps(name: Variant): Promise<{ repeats: number; seconds: number }> {
     const take = async (count: number) => {
       const list = await this.#record(name, count)
-      await lap(list)
-      const seconds = Math.min(await lap(list), await lap(list))
+      await this.#lap(list)
+      const seconds = Math.min(await this.#lap(list), await this.#lap(list))
       list.dispose()
       return seconds
     }
@@ -179,14 +183,21 @@ class Trial {
     try {
       const list = await this.#record(name, repeats)
       this.#lists.set(name, list)
-      await lap(list)
-      const times = [await lap(list)]
-      while (times[0] <= most && times.length < 3) times.push(await lap(list))
+      await this.#lap(list)
+      const times = [await this.#lap(list)]
+      while (times[0] <= most && times.length < 3) times.push(await this.#lap(list))
       return times.sort((a, b) => a - b)[times.length >> 1]
     } catch (thrown) {
       if (thrown instanceof DeviceLostError) throw thrown
       return undefined
     }
+  }
+
+  async #lap(list: Recording): Promise<number> {
+    const start = this.#clock()
+    await list.replay()
+    await list.device.sync()
+    return (this.#clock() - start) / 1000
   }
 
   /** Those of the variants whose kernels are compiled, all at the same time, before the budget ends. */
@@ -250,13 +261,6 @@ class Trial {
       () => launch(this.#part),
     )
   }
-}
-
-async function lap(list: Recording): Promise<number> {
-  const start = performance.now()
-  await list.replay()
-  await list.device.sync()
-  return (performance.now() - start) / 1000
 }
 
 // As many as a prime, so that no two rows are alike.
