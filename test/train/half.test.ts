@@ -1,5 +1,5 @@
 import type { Device } from '../../src/gpu'
-import { type Files, memoryFiles } from '../../src/io'
+import { type Files, memoryFiles, openSafetensors } from '../../src/io'
 import { AutoModelForSequenceClassification } from '../../src/models/auto'
 import type { ModelDType } from '../../src/models/sequence_classification'
 import { getPeftModel, type PeftConfig } from '../../src/peft'
@@ -54,10 +54,12 @@ interface Run {
   args?: TrainingArguments
   files?: Files
   dtype?: ModelDType
+  base?: Files
 }
 
-async function start(device: Device, config: PeftConfig, { args, files = memoryFiles('run'), dtype = 'fp16' }: Run = {}): Promise<Trainer> {
-  const base = await AutoModelForSequenceClassification.fromPretrained(tinyFiles(model), { device, dtype, notice: () => {} })
+async function start(device: Device, config: PeftConfig, run: Run = {}): Promise<Trainer> {
+  const { args, files = memoryFiles('run'), dtype = 'fp16' } = run
+  const base = await AutoModelForSequenceClassification.fromPretrained(run.base ?? tinyFiles(model), { device, dtype, notice: () => {} })
   return new Trainer({
     model: await getPeftModel(base, config),
     processingClass: await miniTokenizer(),
@@ -86,3 +88,23 @@ for (const peftType of ['LORA', 'CONDLORA', 'BITFIT'] as const)
     await resumed.train({ resumeFromCheckpoint: true })
     assert.equal(await bytes(resumed), await bytes(whole))
   })
+
+onHalf(
+  'fp16: activations beyond the range end a run at the least loss scale at the latest, with advice; nothing is changed',
+  async (device) => {
+    const files = tinyFiles()
+    const weights = await files.read('model.safetensors')
+    // Not all alike: the numbers of a normed vector add up to little.
+    const large = (size: number) => Float32Array.from({ length: size }, (_, i) => (i % 3 ? 6e4 : -6e4))
+    for (const { name, start: at, end } of (await openSafetensors(files, 'model.safetensors')).values())
+      if (name.endsWith('0.intermediate.dense.weight')) weights.set(new Uint8Array(large((end - at) / 4).buffer), at)
+    await files.write('model.safetensors', weights)
+    const trainer = await start(device, { peftType: 'LORA' }, { base: files, args: { maxSteps: 20 } })
+    const before = await bytes(trainer)
+    await assert.rejects(
+      trainer.train(),
+      /train: step (1|17): loss .* not finite .* The step changed nothing\. .*, or dtype "fp32": half floats end at 65504/,
+    )
+    assert.equal(await bytes(trainer), before)
+  },
+)
