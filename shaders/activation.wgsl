@@ -43,7 +43,8 @@ fn tanhSafe(v: Cell) -> Cell {
   let t = exp(-2.0 * min(abs(v), Cell(20.0)));
   let s = v * v;
   let series = v * (1.0 - s * (1.0 / 3.0 - s * (2.0 / 15.0 - s * (17.0 / 315.0))));
-  return select(sign(v) * (1.0 - t) / (1.0 + t), series, abs(v) < Cell(0.15));
+  // What is no number is not at least 0.15 either: the series leaves it none.
+  return select(series, sign(v) * (1.0 - t) / (1.0 + t), abs(v) >= Cell(0.15));
 }
 
 // erfc(z) = t · exp(−z² + P(t)), t = 1/(1 + z/2), 0 ≤ z ≤ 7.2: P interpolates ln(erfc(z)/t) + z² at Chebyshev nodes; error 2e-7.
@@ -63,17 +64,17 @@ fn phi(v: Cell) -> Cell {
 fn forward(v: Cell) -> Cell {
 #if FORM == 0
   // Far to the left Φ stays at its smallest value: v must not grow.
-  return max(v, Cell(-12.0)) * phi(v);
+  return select(v, Cell(-12.0), v < Cell(-12.0)) * phi(v); // not max, which would make a number of what is none
 #endif
 #if FORM == 1
   let c = clamp(v, Cell(-1e4), Cell(1e4));
-  return 0.5 * max(v, Cell(-100.0)) * onePlusTanh(0.7978845608028654 * (c + 0.044715 * c * c * c));
+  return 0.5 * select(v, Cell(-100.0), v < Cell(-100.0)) * onePlusTanh(0.7978845608028654 * (c + 0.044715 * c * c * c));
 #endif
 #if FORM == 2
   return tanhSafe(v);
 #endif
 #if FORM == 3
-  return max(v, Cell(0.0));
+  return select(v, Cell(0.0), v < Cell(0.0));
 #endif
 }
 

@@ -23,7 +23,7 @@ const pointwise: Mutation[] = [
   m('activation', '-12.0)) * phi(v)', '-12.0)) * phi(-v)', forward),
   m('activation', 'onePlusTanh(0.7978845608028654 * (c + 0.044715', 'onePlusTanh(0.7978845608028654 * (c - 0.044715', forward),
   m('activation', 'return tanhSafe(v);', 'return -tanhSafe(v);', forward),
-  m('activation', 'return max(v, Cell(0.0));', 'return min(v, Cell(0.0));', forward),
+  m('activation', 'select(v, Cell(0.0), v < Cell(0.0))', 'select(v, Cell(0.0), v > Cell(0.0))', forward),
   m('activation', 'return phi(v) + c', 'return phi(v) - c', backward),
   m('activation', '0.5 * onePlusTanh(u) + 0.5', '0.5 * onePlusTanh(u) - 0.5', backward),
   m('activation', 'return sech2(v);', 'return -sech2(v);', backward),

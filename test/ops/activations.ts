@@ -58,6 +58,14 @@ export function activationTests(name: string, run: (x: Tensor) => Tensor, f: Sca
     })
   })
 
+  test(`${name}: what is no number stays none, and does not reach its neighbours`, async () => {
+    const x = Tensor.from(await openTestDevice(), [Number.NaN, 1, -1, Number.NaN, 2])
+    const got = await run(x).data()
+    got.forEach((y, i) => {
+      if (Number.isNaN(y) !== (i % 3 === 0)) throw new Error(`number ${i}: got ${y}`)
+    })
+  })
+
   test(`${name}: dense over −12 … 12, where the formula changes its branches`, async () => {
     await check('dense', at(...Array.from({ length: 4001 }, (_, i) => (i - 2000) * 0.006)))
     for (const start of [-6, -5, -4, -3, -2, -1, -0.2, 0, 0.1, 1, 2, 4, 8])

@@ -24,20 +24,20 @@ function onHalf(name: string, body: (device: Device) => Promise<void>): void {
 }
 
 // Three layers round a number some twenty times, by 2⁻¹² in the mean and 2⁻¹¹ at most.
-const logitBounds = { roberta: 2e-3, bert: 3e-3 }
+const logitBound = 2e-3
 
 for (const set of ['cases', 'cases-odd'])
   for (const kind of ['roberta', 'bert'] as const)
-    onHalf(`${set}/${kind} in fp16: logits within ${logitBounds[kind]} of PyTorch's in float32`, async (device) => {
+    onHalf(`${set}/${kind} in fp16: logits within ${logitBound} of PyTorch's in float32`, async (device) => {
       const folder = `${set}/${kind}`
       const model = await AutoModelForSequenceClassification.fromPretrained(await goldenFiles(folder), { device, dtype: 'fp16' })
       const logits = await model(await goldenTokens(folder))
       assert.is(logits.dtype, 'f32')
-      assert.close(await logits.data(), (await goldenTensors(folder, 'expected')).get('logits')?.data ?? [], logitBounds[kind])
+      assert.close(await logits.data(), (await goldenTensors(folder, 'expected')).get('logits')?.data ?? [], logitBound)
     })
 
-// AdamW divides by the gradient's size: what is small of it counts as much as what is large.
-const bounds: Bounds = { dtype: 'fp16', logits: 3e-3, steps: 1.5e-2, gradients: 2e-2, after: 3e-2 }
+// What an adapter adds is rounded once more into y. AdamW divides by the gradient's size: what is small of it counts as much as what is large.
+const bounds: Bounds = { dtype: 'fp16', logits: 3e-3, steps: 3e-2, gradients: 2e-2, after: 3e-2 }
 
 for (const set of ['cases', 'cases-odd'])
   for (const name of set === 'cases' ? ['lora', ...Object.keys(targets)] : [...loras, 'bitfit', ...Object.keys(targets)])
