@@ -134,7 +134,12 @@ const products: Mutation[] = [
   m('matmul_blocks', '[fromB.x % 4u]', '[fromB.y % 4u]'),
   m('matmul_blocks', 'p.biasOff + b0 * n()', 'p.biasOff'),
   m('matmul_blocks', 'value += f32(c[at])', 'value -= f32(c[at])'),
-  m('matmul_units', 'm * LEFT_ROW + q * UNIT_K / 4u', 'm * LEFT_ROW + q * UNIT_K', (c) => c.FORM !== 2 && c.STEP !== c.UNIT_K),
+  m(
+    'matmul_units',
+    'm * LEFT_ROW + q * UNIT_K / 4u',
+    'm * LEFT_ROW + q * UNIT_K',
+    (c) => c.FORM !== 2 && (c.STEP ?? 32) !== (c.UNIT_K ?? 16),
+  ),
   m('matmul_units', 'q * UNIT_K * LEFT_ROW + m / 4u', 'q * UNIT_K * LEFT_ROW', form(2)),
   m('matmul_units', 'n * RIGHT_ROW + q', 'n * RIGHT_ROW - q', form(1)),
   m('matmul_units', 'RIGHT_ROW + n / 4u', 'RIGHT_ROW', form(0, 2)),
