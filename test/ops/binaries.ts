@@ -55,7 +55,8 @@ export function binaryTests({ name, op, value: element, gradients }: Binary): vo
   test(`${name}: either or both of half floats; over 64 KiB, with and without a repeated row`, async () => {
     const device = await openTestDevice()
     const value = values()
-    for (const shape of [[7, 13], [3, 5, 36], [301, 129], ...randomShapes(2, 7)])
+    // 130: of an odd number of half floats so many rows begin at an aligned place that they exceed a binding of 64 KiB.
+    for (const shape of [[7, 13], [3, 5, 36], [301, 130], ...randomShapes(2, 7)])
       for (const half of [[0], [1], [0, 1]])
         for (const other of [shape, shape.slice(-1)])
           await checkOp(device, {
