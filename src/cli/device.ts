@@ -1,9 +1,9 @@
 import { checkUnits, guard } from '../doctor'
 import { type Device, openDevice } from '../gpu'
 import { userCache } from '../io'
-import type { deviceFlags, precisionFlags, Values } from './flags'
+import type { computeFlags, Values } from './flags'
 
-type DeviceSettings = Values<typeof deviceFlags & typeof precisionFlags>
+type DeviceSettings = Values<typeof computeFlags>
 
 /** `openCliDevice`, and each kernel that a run records is checked on it before it computes; an answer is kept. */
 export async function openCheckedDevice(

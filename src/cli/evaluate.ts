@@ -1,7 +1,7 @@
 import { Trainer } from '../train'
 import { readEvaluationData } from './data'
 import { openCheckedDevice } from './device'
-import { type Common, dataFlags, deviceFlags, precisionFlags, type Settings } from './flags'
+import { type Common, computeFlags, dataFlags, type Settings } from './flags'
 import { dtypeOf, findSource, loadTrained, type Source } from './load'
 import { showProgress } from './progress'
 import { print, speaker } from './say'
@@ -17,7 +17,6 @@ export interface EvaluateOptions extends Common, Omit<Source, 'run'> {
 }
 
 const { format, text, textPair, label, labels } = dataFlags
-const flags = { ...deviceFlags, ...precisionFlags }
 const rowFlags = { format, text, textPair, label, labels }
 
 /** `condlora evaluate` */
@@ -28,7 +27,7 @@ export async function evaluate(run: string | undefined, options: EvaluateOptions
   const where: Settings = { ...own, format: options.data === undefined ? runFormat : undefined, ...pick(rowFlags, options) }
   const say = speaker(options)
   const { name, rows } = await readEvaluationData(options, where, say)
-  const computed = { ...pick(flags, own), ...pick(flags, options) }
+  const computed = { ...pick(computeFlags, own), ...pick(computeFlags, options) }
   const device = await openCheckedDevice(computed, say)
   try {
     const { model, tokenizer } = await loadTrained(device, settings, adapterFolder, dtypeOf(computed))

@@ -109,6 +109,9 @@ export const precisionFlags = {
   fp16: make(flag, 'frozen weights and activations as half floats, for half their memory; wants a device with shader-f16'),
 }
 
+/** What a model computes on, and how. */
+export const computeFlags = { ...precisionFlags, ...deviceFlags }
+
 export const runFlags = {
   model: make(
     text('<folder or name>'),
@@ -130,7 +133,7 @@ export const planFlags = {
 }
 
 /** Every setting of a training run, as flags and as keys of a config file. */
-export const trainFlags = { ...runFlags, ...dataFlags, ...methodFlags, ...trainerFlags, ...precisionFlags, ...deviceFlags }
+export const trainFlags = { ...runFlags, ...dataFlags, ...methodFlags, ...trainerFlags, ...computeFlags }
 
 type Value<F> = F extends Flag<infer T> ? T : never
 export type Values<Flags> = { -readonly [K in keyof Flags]?: Value<Flags[K]> }

@@ -78,7 +78,8 @@ export async function loadTrained(
 ): Promise<{ model: CallablePeftModel; tokenizer: Tokenizer }> {
   const name = settings.model as string
   const base = await AutoModelForSequenceClassification.fromPretrained(name, {
-    ...{ device, dtype },
+    device,
+    dtype,
     ...classChoice(settings),
     notice: () => {}, // that the base has no head is no news: the adapter brings it
   })

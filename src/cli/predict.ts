@@ -6,7 +6,7 @@ import { TextClassification } from '../peft/text_classification'
 import { readTexts } from './data'
 import { openCheckedDevice } from './device'
 import { UsageError } from './failure'
-import { type Common, deviceFlags, precisionFlags, type Settings } from './flags'
+import { type Common, computeFlags, type Settings } from './flags'
 import { classChoice, dtypeOf, findSource, type Source } from './load'
 import { print, speaker } from './say'
 import { pick } from './settings'
@@ -19,8 +19,6 @@ export interface PredictOptions extends Common, Omit<Source, 'run'> {
   [key: string]: unknown
 }
 
-const flags = { ...deviceFlags, ...precisionFlags }
-
 /** `condlora predict`: with --model and --adapter-folder there is no RUN, and the first word is a text. */
 export async function predict(words: string[], options: PredictOptions): Promise<void> {
   const named = options.model !== undefined || options.adapterFolder !== undefined
@@ -28,7 +26,7 @@ export async function predict(words: string[], options: PredictOptions): Promise
   const { settings, adapterFolder } = await findSource({ ...options, run })
   const inputs = await findTexts(texts, options, settings)
   const say = speaker(options)
-  const computed = { ...pick(flags, settings), ...pick(flags, options) }
+  const computed = { ...pick(computeFlags, settings), ...pick(computeFlags, options) }
   const device = await openCheckedDevice(computed, say)
   try {
     const classify = await TextClassification.fromPretrained(settings.model as string, { device, dtype: dtypeOf(computed) })

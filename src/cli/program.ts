@@ -2,7 +2,7 @@ import { Command, Option } from 'commander'
 import type { AnalyzeOptions } from './analyze'
 import type { DoctorOptions } from './doctor'
 import type { EvaluateOptions } from './evaluate'
-import { addCommon, addFlags, dataFlags, deviceFlags, methodFlags, planFlags, precisionFlags, runFlags, trainerFlags } from './flags'
+import { addCommon, addFlags, computeFlags, dataFlags, deviceFlags, methodFlags, planFlags, runFlags, trainerFlags } from './flags'
 import type { InfoOptions } from './info'
 import { names, natural, positive, reader } from './kinds'
 import type { MergeOptions } from './merge'
@@ -54,7 +54,7 @@ function addTrain(program: Command): void {
   addFlags(command, 'Data:', dataFlags)
   addFlags(command, 'Adapter:', methodFlags)
   addFlags(command, 'Training:', trainerFlags)
-  addFlags(command, 'Device:', { ...precisionFlags, ...deviceFlags })
+  addFlags(command, 'Device:', computeFlags)
   addCommon(command)
     .addHelpText(
       'after',
@@ -88,7 +88,7 @@ function addEvaluate(program: Command): void {
   addFlags(command, 'Data:', { format, text, textPair, label })
   const { perDeviceEvalBatchSize, maxLength } = trainerFlags
   addFlags(command, 'Data:', { perDeviceEvalBatchSize, maxLength })
-  addFlags(command, 'Device:', { ...precisionFlags, ...deviceFlags })
+  addFlags(command, 'Device:', computeFlags)
   addCommon(command)
     .addHelpText(
       'after',
@@ -111,7 +111,7 @@ function addPredict(program: Command): void {
     .addOption(new Option('--file <file>', 'texts, one a line; or a .csv, .tsv, .jsonl or .parquet').helpGroup(heading))
     .addOption(new Option('--pairs', 'texts come in twos: two arguments, or two cells with a tab between').helpGroup(heading))
   addFlags(command, heading, { text: dataFlags.text, textPair: dataFlags.textPair })
-  addFlags(command, 'Device:', { ...precisionFlags, ...deviceFlags })
+  addFlags(command, 'Device:', computeFlags)
   addCommon(command)
     .addHelpText(
       'after',
