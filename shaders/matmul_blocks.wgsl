@@ -10,6 +10,7 @@
 // binding 2  A     vec4<TA>
 // binding 3  B     vec4<TB>
 // binding 4  bias  f32[batch0, n]; anything without BIAS
+// binding 5  z     TZ[m, n] dense (GELU): gelu of C is written to it; with SLOPE C is multiplied by gelu'(z)
 //
 // A group of SIDE × SIDE threads makes a TILE × TILE piece of C, TILE = 8 · SIDE; K passes by in steps of 8, of which each
 // thread brings LOADS vec4s of A and of B.
@@ -23,6 +24,8 @@
 alias TA = f32; // each of the three f32 or f16; sums are f32
 alias TB = f32;
 alias TC = f32;
+alias TZ = f32;
+const GELU = false; // gelu(x) = x · Φ(x), or its tanh form: as in activation.wgsl
 const K = 0u; // where not 0, k and n are known when this is compiled: a loop that is seen to end, edges that need no test
 const N = 0u;
 const SIDE = 8u;
@@ -35,6 +38,8 @@ const ROW = TILE + 2u; // of tileA: the padding keeps threads off each other's b
 const QUADS = TILE / 4u;
 const BIAS = 1u; // bits of epilogue
 const ACCUMULATE = 2u;
+const TANH = 4u;
+const SLOPE = 8u;
 const ALONG_M = 1u; // bits of along
 const ALONG_N = 2u;
 
@@ -50,6 +55,10 @@ struct Params {
 @group(0) @binding(2) var<storage, read> a: array<vec4<TA>>;
 @group(0) @binding(3) var<storage, read> b: array<vec4<TB>>;
 @group(0) @binding(4) var<storage, read> bias: array<f32>;
+
+#if GELU
+@group(0) @binding(5) var<storage, read_write> z: array<TZ>;
+#endif
 
 var<workgroup> tileA: array<f32, STEP * ROW>;
 var<workgroup> tileB: array<vec4f, STEP * (QUADS + 1u)>;
@@ -85,10 +94,57 @@ fn loadB(base: u32, at: vec2u, alongK: bool) -> vec4f {
   return vec4f(b[base + select(at.y * p.bRow + at.x / 4u, at.x * p.bRow + at.y / 4u, alongK)]);
 }
 
+#if GELU
+// Φ(v) = erfc(−v/√2)/2 without cancellation, as activation.wgsl has it.
+fn phi(v: f32) -> f32 {
+  let x = min(abs(v), 10.0) * 0.7071067811865476;
+  let t = 1.0 / (1.0 + 0.5 * x);
+  let poly = -1.2652945518493652 + t * (0.9957226514816284 + t * (0.41019850969314575 + t * (-0.0724039077758789
+    + t * (0.30243590474128723 + t * (-0.6262144446372986 + t * (-0.05730830878019333 + t * (0.6900385618209839 + t * (-0.4873351454734802 + t * 0.11016077548265457))))))));
+  let tail = 0.5 * t * exp(-x * x + poly);
+  return select(tail, 1.0 - tail, v > 0.0);
+}
+
+// √(2/π)·(v + 0.044715·v³)
+fn inner(v: f32) -> f32 {
+  let x = clamp(v, -1e4, 1e4);
+  return 0.7978845608028654 * (x + 0.044715 * x * x * x);
+}
+
+fn onePlusTanh(u: f32) -> f32 {
+  return 2.0 / (1.0 + exp(-2.0 * clamp(u, -40.0, 40.0)));
+}
+
+fn gelu(v: f32) -> f32 {
+  if ((p.epilogue & TANH) != 0u) { return 0.5 * select(v, -100.0, v < -100.0) * onePlusTanh(inner(v)); }
+  return select(v, -12.0, v < -12.0) * phi(v);
+}
+
+fn slope(v: f32) -> f32 {
+  if ((p.epilogue & TANH) == 0u) {
+    let x = clamp(v, -12.0, 12.0);
+    return phi(v) + x * 0.3989422804014327 * exp(-0.5 * x * x);
+  }
+  let u = inner(v);
+  let x = clamp(v, -100.0, 100.0);
+  let t = exp(-2.0 * min(abs(u), 40.0));
+  let sech2 = 4.0 * t / ((1.0 + t) * (1.0 + t));
+  return 0.5 * onePlusTanh(u) + 0.5 * x * sech2 * 0.7978845608028654 * (1.0 + 0.134145 * x * x);
+}
+#endif
+
 fn store(at: u32, biasAt: u32, sum: f32) {
   var value = p.alpha * sum;
   if ((p.epilogue & BIAS) != 0u) { value += bias[biasAt]; }
   if ((p.epilogue & ACCUMULATE) != 0u) { value += f32(c[at]); }
+#if GELU
+  let i = at - p.cOff;
+  if ((p.epilogue & SLOPE) != 0u) {
+    value *= slope(f32(z[i]));
+  } else {
+    z[i] = TZ(gelu(value));
+  }
+#endif
   c[at] = TC(value);
 }
 

@@ -6,6 +6,7 @@ import type { Pass } from '../nn/pass'
 import { weightStack } from '../nn/stack'
 import { attention, selfAttention } from '../ops/attention'
 import { embeddings } from '../ops/embedding'
+import { feedForward } from '../ops/feed_forward'
 import { gelu } from '../ops/gelu'
 import { relu } from '../ops/relu'
 import type { EncoderConfig } from './config'
@@ -119,14 +120,13 @@ class EncoderLayer {
   ) {}
 
   forward(x: Tensor, mask: Tensor, pass: Pass): Tensor {
-    const { query, key, value, attentionOutput, attentionNorm, intermediate, output, outputNorm } = this.parts
+    const { query, key, value, attentionOutput, attentionNorm, outputNorm } = this.parts
     const { hiddenDropoutProb: p, attentionProbsDropoutProb, numAttentionHeads: heads } = this.config
     const [q, k, v] = forwardAll([query, key, value], x, pass)
     const options = { heads, mask, dropout: pass.nextDropout(attentionProbsDropoutProb) }
     const mixed = k ? attention(q, k, v, options) : selfAttention(q, options)
     const attended = attentionNorm.forward(x, pass, attentionOutput.forward(mixed, pass), p)
-    const wide = this.#activate(intermediate.forward(attended, pass))
-    return outputNorm.forward(attended, pass, output.forward(wide, pass), p)
+    return outputNorm.forward(attended, pass, this.#feedForward(attended, pass), p)
   }
 
   linears(): Linear[] {
@@ -134,10 +134,15 @@ class EncoderLayer {
     return [query, key, value, attentionOutput, intermediate, output]
   }
 
-  #activate(x: Tensor): Tensor {
+  /** W2·gelu(W1·x) */
+  #feedForward(x: Tensor, pass: Pass): Tensor {
+    const { intermediate, output } = this.parts
     const { hiddenAct } = this.config
-    if (hiddenAct === 'relu') return relu(x)
-    return gelu(x, { approximate: hiddenAct === 'gelu' ? 'none' : 'tanh' })
+    const approximate = hiddenAct === 'gelu' ? 'none' : 'tanh'
+    const [up, down] = [intermediate.plain(pass), output.plain(pass)]
+    if (hiddenAct !== 'relu' && up && down) return feedForward(x, up, down, { approximate })
+    const wide = intermediate.forward(x, pass)
+    return output.forward(hiddenAct === 'relu' ? relu(wide) : gelu(wide, { approximate }), pass)
   }
 }
 

@@ -101,7 +101,7 @@ function tensorsOf(layers: Linear[]): Map<string, Tensor> {
   return new Map(
     layers.flatMap((layer): [string, Tensor][] => [
       [`${layer.name}.weight`, layer.weight],
-      [`${layer.name}.bias`, layer.bias as Tensor],
+      [`${layer.name}.bias`, layer.bias],
     ]),
   )
 }

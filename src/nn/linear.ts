@@ -9,13 +9,18 @@ export class Linear {
     readonly name: string,
     /** [out, in]; a view of a stack where layers of one kind lie together. */
     readonly weight: Tensor,
-    readonly bias: Tensor | null,
+    readonly bias: Tensor,
   ) {}
 
   forward(x: Tensor, pass: Pass): Tensor {
     const adapter = pass.adapters.get(this.name)
     if (adapter) return adapter.forward(this, x, pass)
     return linear(x, pass.of(this.weight), pass.of(this.bias))
+  }
+
+  /** Its weight and bias, where it does no more than x·Wᵀ + b; null where an adapter changes that. */
+  plain(pass: Pass): { weight: Tensor; bias: Tensor } | null {
+    return pass.adapters.has(this.name) ? null : { weight: pass.of(this.weight), bias: pass.of(this.bias) }
   }
 }
 
@@ -33,7 +38,7 @@ export function forwardAll(layers: Linear[], x: Tensor, pass: Pass): Tensor[] {
   return [added.find(Boolean)?.add(dense, terms) ?? dense]
 }
 
-const tensorsOf = (layers: Linear[], pass: Pass): [Tensor[], (Tensor | null)[]] => [
+const tensorsOf = (layers: Linear[], pass: Pass): [Tensor[], Tensor[]] => [
   layers.map(({ weight }) => pass.of(weight)),
   layers.map(({ bias }) => pass.of(bias)),
 ]

@@ -3,29 +3,40 @@ import { cellsOf, halves, rowRanges, Tensor, tape } from '../graph'
 
 /** The functions of activation.wgsl, in the order of its FORMs. */
 const forms = ['gelu', 'geluTanh', 'tanh', 'relu'] as const
+type Form = (typeof forms)[number]
+
+/** Of one number. */
+export const geluFlops = 30
 
 /** y = f(x) and its rule for one of the forms: the body of gelu.ts, tanh.ts and relu.ts. */
-export function activation(form: (typeof forms)[number], x: Tensor): Tensor {
-  const y = run(form, [x])
-  return tape(form, [x], y, (dy) => [run(`${form}.backward`, [x, dy])])
+export function activation(form: Form, x: Tensor): Tensor {
+  const y = activate(form, x, Tensor.empty(x.device, x.shape, form, x.dtype))
+  return tape(form, [x], y, (dy) => [activateBackward(form, x, dy)])
 }
 
-function run(op: string, inputs: Tensor[]): Tensor {
-  const [x] = inputs
-  const BACKWARD = inputs.length > 1
-  const out = Tensor.empty(x.device, x.shape, op, BACKWARD ? 'f32' : x.dtype)
+/** f(x), written to y. */
+export const activate = (form: Form, x: Tensor, y: Tensor): Tensor => run(form, form, [y, x])
+
+/** dy · f'(x) */
+export function activateBackward(form: Form, x: Tensor, dy: Tensor): Tensor {
+  const op = `${form}.backward`
+  return run(op, form, [Tensor.empty(x.device, x.shape, op), x, dy])
+}
+
+function run(op: string, form: Form, tensors: Tensor[]): Tensor {
+  const [out, x] = tensors
+  const BACKWARD = tensors.length > 2
   const { width, perGroup, constants: cells } = cellsOf(x.device, x.size)
-  const FORM = forms.indexOf(op.split('.')[0] as (typeof forms)[number])
-  const constants = { ...cells, ...halves({ X: x }, width), FORM, BACKWARD }
+  const constants = { ...cells, ...halves({ X: x }, width), FORM: forms.indexOf(form), BACKWARD }
   for (const { start, count } of rowRanges(x.device, op, x.size, 4))
     x.device.run({
       op,
       shader,
       constants,
-      bind: [out, ...inputs].map((t) => t.bind(start, count)),
+      bind: tensors.map((t) => t.bind(start, count)),
       words: [count / width],
       groups: Math.ceil(count / perGroup),
-      flops: 30 * count,
+      flops: geluFlops * count,
     })
   return out
 }

@@ -1,17 +1,17 @@
 import { complain, GpuError } from '../gpu'
 import { Tensor } from '../graph'
 import { launch } from './gemm_kernels'
-import { extent, type Gemm, type Matrix, operands, type Part } from './gemm_operands'
+import { type After, extent, type Gemm, type Matrix, operands, type Part } from './gemm_operands'
 
-export type { Gemm, Matrix }
+export type { After, Gemm, Matrix }
 
 /**
- * C = alpha · A·B (+ bias) (+ C), batched, with any operand transposed in memory. A, B and C are f32 or f16 each, sums f32.
+ * C = alpha · A·B (+ bias) (+ C), then what is to come `after`; batched, with any operand transposed in memory. A, B and C are f32 or f16 each, sums f32.
  * Chooses the kernel; what exceeds a binding is cut into parts along batches, rows, or k (then summed in order).
  */
 export function gemm(g: Gemm): void {
   if (g.bias && g.bias.dtype !== 'f32') complain(g.op, 'bias', 'f32', g.bias.dtype)
-  const part: Part = { batch0: 1, batch1: 1, alpha: 1, accumulate: false, bias: null, ...g }
+  const part: Part = { batch0: 1, batch1: 1, alpha: 1, accumulate: false, bias: null, after: null, ...g }
   split(part)
 }
 
@@ -21,6 +21,10 @@ function split(g: Part): void {
   const { maxStorageBufferBindingSize: max, minStorageBufferOffsetAlignment: align } = g.c.tensor.device.limits
   const tooLarge = operands(g).find((o) => extent(g, o).count * o.matrix.tensor.width + align > max)
   if (!tooLarge) return launch(g)
+  if (g.after) {
+    split({ ...g, after: null })
+    return g.after.pass()
+  }
   if (g.batch0 > 1) return halve(g, 'batch0')
   if (g.batch1 > 1 && !isInterleaved(g)) return halve(g, 'batch1')
   if (tooLarge.rowCount > 1) return halve(g, tooLarge.rows)

@@ -1,10 +1,11 @@
 import tiled from '../../shaders/matmul.wgsl'
-import blocks from '../../shaders/matmul_blocks.wgsl'
 import { type Binding, type Device, f32, type Word } from '../gpu'
 import { halves } from '../graph'
-import { extent, type Matrix, type Operand, operands, type Part } from './gemm_operands'
+import { geluFlops } from './activation'
+import { type After, extent, type Matrix, type Operand, operands, type Part } from './gemm_operands'
 
-// Kernels that only software adapters take: most pages never load them.
+// Kernels that some devices never take are pieces of their own: a page loads what it computes with.
+const blocks = () => import('../../shaders/matmul_blocks.wgsl')
 const direct = () => import('../../shaders/matmul_direct.wgsl')
 const lanesShader = () => import('../../shaders/matmul_lanes.wgsl')
 const thin = () => import('../../shaders/matmul_thin.wgsl')
@@ -72,7 +73,11 @@ export const extras: { all: (job: Job) => Variant[]; usual: (job: Job) => Varian
 export function runVariant(job: Job, variant: Variant): void {
   const [kernel, size, turned] = variant.split('-')
   kernels[kernel](job.c.tensor.device, job, Number.parseInt(size, 10), turned !== undefined, variant)
+  if (job.after && !fusing.includes(kernel)) job.after.pass()
 }
+
+/** Those by `matmul_blocks.wgsl`. */
+const fusing = ['blocks', 'baked']
 
 export function jobOf(g: Part): Job {
   const [a, b, c] = operands(g).map((o) => {
@@ -121,13 +126,18 @@ function sideOf({ m, n, batches }: Job): number {
 
 /** A group a tile. `baked`: k and n as constants of the kernel. */
 export function runBlocks(device: Device, job: Job, side: number, baked: { K?: number; N?: number } = {}): void {
-  const { op, m, n, a, b, batches, bind, flops, bytes } = job
-  const constants = { SIDE: side, THREADS: side * side, LOADS: 16 / side, ...baked, ...typesOf(job) }
+  const { op, m, n, a, b, batches, after, epilogue } = job
+  const constants = { SIDE: side, THREADS: side * side, LOADS: 16 / side, ...baked, ...typesOf(job), ...geluOf(after) }
   const groups = Math.ceil(m / (8 * side)) * Math.ceil(n / (8 * side)) * batches
   // The last word: bits ALONG_M, ALONG_N.
-  const words = vectorWords(job, (a.transposed ? 1 : 0) + (b.transposed ? 0 : 2), 1)
-  device.run({ op, shader: blocks, constants, bind: inVectors(bind), words, groups, flops, bytes })
+  const last = (a.transposed ? 1 : 0) + (b.transposed ? 0 : 2)
+  const words = vectorWords({ ...job, epilogue: epilogue + (after?.form === 'geluTanh' ? 4 : 0) + (after?.slope ? 8 : 0) }, last, 1)
+  const bind = [...inVectors(job.bind), ...(after ? [after.z.bind()] : [])]
+  const [flops, bytes] = after ? [job.flops + geluFlops * m * n, job.bytes + after.z.width * m * n] : [job.flops, job.bytes]
+  device.run({ op, shader: blocks, constants, bind, words, groups, flops, bytes })
 }
+
+const geluOf = (after: After | null) => (after ? { GELU: true, ...halves({ TZ: after.z }) } : {})
 
 /** A group a tile. */
 function runTiled(device: Device, job: Job): void {

@@ -26,10 +26,20 @@ export interface Gemm {
   bias?: Tensor | null
   /** Add to what C holds. */
   accumulate?: boolean
+  after?: After | null
+}
+
+/** gelu, or its slope, of a dense C of one batch: by the kernel that makes C, or where that cannot by a pass of its own. */
+export interface After {
+  form: 'gelu' | 'geluTanh'
+  /** C is multiplied by gelu'(z); else z, which has C's shape, becomes gelu(C). */
+  slope: boolean
+  z: Tensor
+  pass: () => void
 }
 
 /** A product, or a part of one, with nothing left out. */
-export type Part = Required<Omit<Gemm, 'bias'>> & { bias: Tensor | null }
+export type Part = Required<Omit<Gemm, 'bias' | 'after'>> & { bias: Tensor | null; after: After | null }
 
 export interface Operand {
   matrix: Matrix

@@ -31,7 +31,7 @@ function runSplit(job: Job, parts: number, run: (part: Part) => void): void {
   const partial = Tensor.empty(device, [slots, count], op)
   const stepA = a.transposed ? a.rowStride : 1
   const stepB = b.transposed ? 1 : b.rowStride
-  const bare: Part = { ...job, alpha: 1, accumulate: false, bias: null }
+  const bare: Part = { ...job, alpha: 1, accumulate: false, bias: null, after: null }
   const to = { tensor: partial, rowStride: n, stride0: batch1 * m * n, stride1: m * n }
   const [size, stride] = batch1 === 1 ? (['batch1', 'stride1'] as const) : (['batch0', 'stride0'] as const)
   run({

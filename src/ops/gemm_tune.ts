@@ -10,8 +10,8 @@ import { reduceAll } from './sum'
 
 type Place = Omit<Matrix, 'tensor'> & { dtype?: DType }
 
-/** A product without its numbers. */
-export interface Blank extends Omit<Part, 'a' | 'b' | 'c' | 'bias'> {
+/** A product without its numbers, and without what comes after it. */
+export interface Blank extends Omit<Part, 'a' | 'b' | 'c' | 'bias' | 'after'> {
   a: Place
   b: Place
   c: Place
@@ -28,7 +28,7 @@ export interface Budget {
   usual?(seconds: number): void
 }
 
-// A variant must be this much faster than the usual one: a run's bits do not change for the clock's noise.
+// Faster than the usual one by this: a run's bits do not change for the clock's noise.
 const clearly = 0.95
 // Two right variants differ by their roundings alone: where C is f16 few numbers round to the other side.
 const toleranceOf = ({ dtype }: Tensor) => (dtype === 'f16' ? 2e-4 : 2e-5)
@@ -293,7 +293,7 @@ function filled(device: Device, blank: Blank): { part: Part; tensors: Tensor[] }
   }
   try {
     const matrices = { a: matrix(blank.a, m, k), b: matrix(blank.b, k, n), c: matrix(blank.c, m, n) }
-    return { part: { ...blank, ...matrices, bias: blank.bias ? make(blank.batch0 * blank.n) : null }, tensors }
+    return { part: { ...blank, ...matrices, bias: blank.bias ? make(blank.batch0 * blank.n) : null, after: null }, tensors }
   } catch (thrown) {
     for (const tensor of tensors) tensor.dispose()
     throw thrown

@@ -1,6 +1,6 @@
 import { complain } from '../gpu'
 import { Tensor, tape } from '../graph'
-import { gemm } from './gemm'
+import { type After, gemm } from './gemm'
 import { sumRows } from './sum_rows'
 
 /**
@@ -50,7 +50,8 @@ export function parts(whole: Tensor, count: number): Tensor[] {
   return Array.from({ length: count }, (_, i) => whole.view(shape, (i * whole.size) / count))
 }
 
-function product(x: Tensor, weight: Tensor, bias: Tensor | null): Tensor {
+/** x · Wᵀ (+ b), and what is to come `after` it. */
+export function product(x: Tensor, weight: Tensor, bias: Tensor | null, after?: (y: Tensor) => After): Tensor {
   const [outputs, inputs] = weight.shape
   const k = x.shape.at(-1) ?? 0
   if (weight.shape.length !== 2) complain('linear', 'weight', '[out, in]', `[${weight.shape}]`)
@@ -66,12 +67,13 @@ function product(x: Tensor, weight: Tensor, bias: Tensor | null): Tensor {
     n: outputs,
     k,
     bias,
+    after: after?.(y),
   })
   return y
 }
 
 /** dy · W, added to what `into` holds. */
-function gradInput(dy: Tensor, x: Tensor, weight: Tensor, into: Tensor | null): Tensor {
+export function gradInput(dy: Tensor, x: Tensor, weight: Tensor, into: Tensor | null, after?: (dx: Tensor) => After): Tensor {
   const [outputs, inputs] = weight.shape
   const dx = into ?? Tensor.empty(x.device, x.shape, 'linear.dx')
   gemm({
@@ -83,11 +85,13 @@ function gradInput(dy: Tensor, x: Tensor, weight: Tensor, into: Tensor | null): 
     n: inputs,
     k: outputs,
     accumulate: into !== null,
+    after: after?.(dx),
   })
   return dx
 }
 
-function gradWeight(dy: Tensor, x: Tensor, weight: Tensor): Tensor {
+/** dyᵀ · x */
+export function gradWeight(dy: Tensor, x: Tensor, weight: Tensor): Tensor {
   const [outputs, inputs] = weight.shape
   const dw = Tensor.empty(x.device, weight.shape, 'linear.dw')
   gemm({

@@ -87,6 +87,23 @@ function rows(device: Device): void {
   }
 }
 
+/** Large tiles, with sizes that they know too, with gelu after them too; a processor takes none of these. */
+function byBlocks(device: Device, make: typeof zeros): void {
+  for (const side of device.software ? [] : [8, 16]) {
+    const n = 8 * side + 12
+    for (const variant of [`blocks-${side}`, `baked-blocks-${side}`])
+      choosing(
+        ({ k }) => (k === 20 ? variant : undefined),
+        () => {
+          ops.matmul(make(device, 4, 20), make(device, 20, n))
+          const layer = (out: number, inputs: number) => ({ weight: make(device, out, inputs), bias: zeros(device, out) })
+          for (const approximate of ['none', 'tanh'] as const)
+            ops.feedForward(make(device, 4, 20), layer(n, 20), layer(4, n), { approximate })
+        },
+      )
+  }
+}
+
 function products(device: Device): void {
   for (const make of activations(device)) {
     for (const [m, n, k] of [
@@ -109,15 +126,10 @@ function products(device: Device): void {
           const c = { tensor: make(device, m, n + 1), rowStride: n + 1 }
           gemm({ op: 'test', a: matrix(a, transposeA), b: matrix(b, transposeB), c, m, n, k })
         }
+    byBlocks(device, make)
     // As a tuner may choose.
     const inParts = (job: Job) => variants(job).find((name) => name.startsWith('split'))
     choosing(inParts, () => ops.matmul(make(device, 4, 128), make(device, 128, 4)))
-    // Of processors no variant is baked.
-    for (const side of device.software ? [] : [8, 16])
-      choosing(
-        () => `baked-blocks-${side}`,
-        () => ops.matmul(make(device, 4, 20), make(device, 20, 8 * side + 12)),
-      )
     // Tiles enough for a GPU.
     for (const size of [64, 128]) back(ops.matmul(make(device, 192, size, 4), make(device, 192, 4, size)))
   }
@@ -155,8 +167,8 @@ async function filesOf(seen: Dispatch[]): Promise<string[]> {
 
 /** Column sums are in parts of any number of rows, attention's rows of any width, and any operand of a product may be in half floats. */
 function formOf(file: string, constants: Constants | undefined): string {
-  const { PER_PART, QUADS, OWNED, TA, TB, TC, ...others } = constants ?? {}
-  if (TA ?? TB ?? TC) others.half = true
+  const { PER_PART, QUADS, OWNED, TA, TB, TC, TZ, ...others } = constants ?? {}
+  if (TA ?? TB ?? TC ?? TZ) others.half = true
   const sorted = Object.entries(others).sort(([a], [b]) => (a < b ? -1 : 1))
   return kernelName(file, 'main', Object.fromEntries(sorted))
 }

@@ -120,6 +120,8 @@ const sums: Mutation[] = [
   m('embedding', 'u32(order[k]) - p.position0', 'u32(order[k])'),
 ]
 
+const gelu: Mutation['when'] = (c) => c.GELU === true
+
 const products: Mutation[] = [
   m('matmul', 'tileA[left + r]', 'tileA[left]'),
   m('matmul', 'fma(vec4f(', 'fma(-vec4f('),
@@ -134,6 +136,11 @@ const products: Mutation[] = [
   m('matmul_blocks', '[fromB.x % 4u]', '[fromB.y % 4u]'),
   m('matmul_blocks', 'p.biasOff + b0 * n()', 'p.biasOff'),
   m('matmul_blocks', 'value += f32(c[at])', 'value -= f32(c[at])'),
+  m('matmul_blocks', '(-0.0724039077758789', '(0.0724039077758789', gelu),
+  m('matmul_blocks', '-100.0) * onePlusTanh', '-100.0) * -onePlusTanh', gelu),
+  m('matmul_blocks', 'return phi(v) + x', 'return phi(v) - x', gelu),
+  m('matmul_blocks', '0.5 * onePlusTanh(u) + 0.5', '0.5 * onePlusTanh(u) - 0.5', gelu),
+  m('matmul_blocks', 'let i = at - p.cOff', 'let i = at', gelu),
   m(
     'matmul_units',
     'm * LEFT_ROW + q * UNIT_K / 4u',

@@ -2,16 +2,19 @@ import {
   type Case,
   type Check,
   type Constants,
+  combinations,
   type Form,
   f32,
   numeric,
   orHalf,
   type Random,
   read,
+  type Slot,
   uniform,
   type Word,
   written,
 } from '../check'
+import { gelu as exactGelu, geluSlope, geluTanh, geluTanhSlope } from '../special'
 
 /** A product of batch0 × batch1 pairs; strides and offsets in numbers, all of them larger than they would have to be. */
 interface Shape {
@@ -29,6 +32,8 @@ interface Shape {
   /** 1: a bias, 2: add to C. */
   epilogue: number
   single?: boolean
+  /** C leaves its gelu apart, or is multiplied by the slope of what lies there. */
+  gelu?: 'gelu' | 'slope'
 }
 
 interface Layout {
@@ -68,8 +73,20 @@ function build(s: Shape, random: Random) {
           for (let q = 0; q < s.k; q++) sum += dataA[place(a, i, j, row, q, s.ta)] * dataB[place(b, i, j, q, column, s.tb)]
           values[at] = alpha * sum + (s.epilogue & 1 ? bias[biasOff + i * s.n + column] : 0) + (s.epilogue & 2 ? before[at] : 0)
         }
-  const slots = [written(values, before), ...[dataA, dataB, bias].map(read)]
+  const more = s.gelu ? [activated(s, values, c, random)] : []
+  const slots = [written(values, before), ...[dataA, dataB, bias].map(read), ...more]
   return { a, b, c, biasOff, alpha, slots, batch1: counts[1], count: counts[0] * counts[1] }
+}
+
+/** z, where C leaves its gelu; or what C is multiplied by the slope of. Exact and by tanh in turn. */
+function activated({ epilogue, gelu }: Shape, values: Float64Array, { off }: Layout, random: Random): Slot {
+  const [f, slope] = epilogue & 4 ? [geluTanh, geluTanhSlope] : [exactGelu, geluSlope]
+  const z = uniform(random, values.length - off)
+  if (gelu === 'gelu') return written(values.slice(off).map(f), z)
+  z.forEach((x, i) => {
+    values[off + i] *= slope(x)
+  })
+  return read(z)
 }
 
 /** Each of the four epilogues for a shape. */
@@ -88,7 +105,10 @@ function anyStrides(s: Shape, random: Random, size: number, perGroup: number, wi
 /** Each form also with A, B and C in half floats; a run's start checks what the run mixes. */
 const orHalves = (forms: Form[]): Form[] => [
   ...forms,
-  ...forms.map((form) => ({ ...form, constants: { ...form.constants, TA: 'f16', TB: 'f16', TC: 'f16' } })),
+  ...forms.map((form) => {
+    const more: Constants = form.constants?.GELU ? { TZ: 'f16' } : {}
+    return { ...form, constants: { ...form.constants, TA: 'f16', TB: 'f16', TC: 'f16', ...more } }
+  }),
 ]
 
 /** All four ways to store A and B, one with each epilogue; the larger of the sizes spans several tiles. */
@@ -99,23 +119,33 @@ const odd: Shape[] = epilogues((epilogue) => {
   return { ...size, ta, tb, unit: 1, cell: 1, epilogue, single: large }
 })
 
+/** Both forms of gelu and their slopes, for the shapes above. */
+const bent = [
+  { gelu: 'gelu', epilogue: 1 },
+  { gelu: 'gelu', epilogue: 2 + 4 },
+  { gelu: 'slope', epilogue: 8 },
+  { gelu: 'slope', epilogue: 3 + 4 + 8 },
+] as const
+
 export const matmul: Check = {
   forms: orHalves([{ on: 'gpus' }]),
   cases: (_, random) => odd.map((s) => anyStrides(s, random, 32, 1, false)),
 }
 
+const sided = (SIDE: number, known: Constants): Constants => ({ SIDE, THREADS: SIDE * SIDE, LOADS: 16 / SIDE, ...known })
+
 export const matmulBlocks: Check = {
   forms: orHalves(
-    [8, 16].flatMap((SIDE) =>
-      [false, true].map((knows) => ({
-        constants: { SIDE, THREADS: SIDE * SIDE, LOADS: 16 / SIDE, ...(knows && { K: 20, N: 8 * SIDE + 12 }) } as Constants,
-        on: 'gpus' as const,
-      })),
+    combinations(
+      [8, 16].flatMap((SIDE) =>
+        ([{}, { K: 20, N: 8 * SIDE + 12 }] as Constants[]).map((known) => ({ constants: sided(SIDE, known), on: 'gpus' as const })),
+      ),
+      [{}, { constants: { GELU: true } }],
     ),
   ),
   cases(constants, random) {
     const size = 8 * numeric(constants, 'SIDE', 8)
-    const shapes = odd.map((s) => ({ ...s, unit: 4 }))
+    const shapes = odd.map((s, i) => ({ ...s, unit: 4, ...(constants.GELU && bent[i]) }))
     const [K, N] = ['K', 'N'].map((name) => numeric(constants, name, 0))
     if (K) return baked(shapes, K, N, random, size)
     return shapes.map((s): Case => {
