@@ -1,6 +1,7 @@
 import type { Device } from '../../src/gpu'
 import { Tensor } from '../../src/graph'
 import { fromHalf, toHalf } from '../../src/io/half'
+import { extras, vectorForm } from '../../src/ops/gemm_kernels'
 import { assert, distance, rng } from '../harness'
 
 /** A value of a tensor in the test: its shape and its f32 numbers (as they go to the GPU). */
@@ -27,15 +28,32 @@ export function values(): (shape: number[], spread?: number, center?: number) =>
  * an op takes hangs on `device.software` alone.
  */
 export async function bothForms(device: Device, body: (form: string) => Promise<void>): Promise<void> {
+  await taken(true, device, () => body('one thread a row'))
+  await asOnGpus(device, () => body('threads together'))
+}
+
+/** Runs `body` with the kernels for GPUs. */
+export const asOnGpus = (device: Device, body: () => Promise<void>): Promise<void> => taken(false, device, body)
+
+async function taken(software: boolean, device: Device, body: () => Promise<void>): Promise<void> {
   const flag = device as { software: boolean }
   const own = flag.software
+  flag.software = software
   try {
-    for (const software of [true, false]) {
-      flag.software = software
-      await body(software ? 'one thread a row' : 'threads together')
-    }
+    await body()
   } finally {
     flag.software = own
+  }
+}
+
+/** Runs `body` with products by large tiles wherever they can be, as on a GPU with much to do. */
+export async function byBlocks(side: number, body: () => Promise<void>): Promise<void> {
+  const before = [...extras]
+  extras.unshift({ all: () => [], usual: (job) => (vectorForm(job) === null ? undefined : `blocks-${side}`) })
+  try {
+    await body()
+  } finally {
+    extras.splice(0, extras.length, ...before)
   }
 }
 

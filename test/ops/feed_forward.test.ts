@@ -2,9 +2,8 @@ import { gelu, geluSlope, geluTanh, geluTanhSlope } from '../../src/doctor/speci
 import type { Device } from '../../src/gpu'
 import { Tensor } from '../../src/graph'
 import { feedForward } from '../../src/ops/feed_forward'
-import { extras, vectorForm } from '../../src/ops/gemm_kernels'
 import { assert, openTestDevice, test } from '../harness'
-import { bothForms, checkOp, columnSums, dispatches, type OpCase, product, sizes, values } from './check'
+import { bothForms, byBlocks, checkOp, columnSums, dispatches, type OpCase, product, sizes, values } from './check'
 
 const forms = { none: [gelu, geluSlope], tanh: [geluTanh, geluTanhSlope] } as const
 type Approximate = keyof typeof forms
@@ -24,17 +23,6 @@ function reference(rows: number, h: number, f: number, out: number, approximate:
       const dw2 = product(dy, z.map(curve), out, f, rows, true)
       return [product(dz, w1, rows, h, f), product(dz, x, f, h, rows, true), columnSums(dz, f), dw2, columnSums(dy, out)]
     },
-  }
-}
-
-/** Runs `body` with products by large tiles wherever they can be, as on a GPU with much to do. */
-async function byBlocks(side: number, body: () => Promise<void>): Promise<void> {
-  const before = [...extras]
-  extras.unshift({ all: () => [], usual: (job) => (vectorForm(job) === null ? undefined : `blocks-${side}`) })
-  try {
-    await body()
-  } finally {
-    extras.splice(0, extras.length, ...before)
   }
 }
 
