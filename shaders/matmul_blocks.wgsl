@@ -15,12 +15,19 @@
 // A group of SIDE × SIDE threads makes a TILE × TILE piece of C, TILE = 8 · SIDE; K passes by in steps of 8, of which each
 // thread brings LOADS vec4s of A and of B.
 //
-//              n →                    tileB [STEP][TILE] and a vec4 between rows
+//              n →                    tileB [STEP][TILE], between rows a vec4 (PAD)
 //            ┌───────┬───────┐
 //     m  A   │ 4×4   │ 4×4   │        thread (x, y) owns rows 4y…4y+3 and columns 4x…4x+3 of each quarter:
 //     ↓ tileA├───────┼───────┤ HALF   64 sums
 //            │ 4×4   │ 4×4   │
 //            └───────┴───────┘
+//
+// HALVES 2: both tiles twice, in turns, and what is read waits in registers. A thread asks for the next step's vec4s before it
+// multiplies this step's, and one barrier a step is enough (HALVES 1: two, and nothing is read meanwhile).
+//
+//     step 0:  put 0 in half 0 │ ask for 1, multiply half 0
+//     step 1:  put 1 in half 1 │ ask for 2, multiply half 1      │ barrier: the step is put, and no thread
+//     step 2:  put 2 in half 0 │ ask for 3, multiply half 0        multiplies the other half any more
 alias TA = f32; // each of the three f32 or f16; sums are f32
 alias TB = f32;
 alias TC = f32;
@@ -34,8 +41,11 @@ const LOADS = 2u; // 16 / SIDE
 const HALF = 4u * SIDE;
 const TILE = 8u * SIDE;
 const STEP = 8u;
-const ROW = TILE + 2u; // of tileA: the padding keeps threads off each other's banks
+const HALVES = 1u; // of the tiles
+const PAD = 2u - HALVES; // keeps threads off each other's banks; two halves of 128 × 128 fill the 16 KiB that every device has
+const ROW = TILE + 2u * PAD; // of tileA
 const QUADS = TILE / 4u;
+const ROW_B = QUADS + PAD;
 const BIAS = 1u; // bits of epilogue
 const ACCUMULATE = 2u;
 const TANH = 4u;
@@ -60,8 +70,8 @@ struct Params {
 @group(0) @binding(5) var<storage, read_write> z: array<TZ>;
 #endif
 
-var<workgroup> tileA: array<f32, STEP * ROW>;
-var<workgroup> tileB: array<vec4f, STEP * (QUADS + 1u)>;
+var<workgroup> tileA: array<f32, HALVES * STEP * ROW>;
+var<workgroup> tileB: array<vec4f, HALVES * STEP * ROW_B>;
 
 fn k() -> u32 {
 #if K > 0
@@ -84,14 +94,29 @@ fn place(i: u32, alongK: bool) -> vec2u {
   return select(vec2u(i % QUADS * 4u, i / QUADS), vec2u(i / 2u, i % 2u * 4u), alongK);
 }
 
-fn loadA(base: u32, at: vec2u, alongK: bool) -> vec4f {
-  if (at.x >= p.m || at.y >= k()) { return vec4f(); }
-  return vec4f(a[base + select(at.y * p.aRow + at.x / 4u, at.x * p.aRow + at.y / 4u, alongK)]);
+// A thread's vec4s of the tile at `start`, (m or n, k).
+fn loadA(base: u32, start: vec2u, thread: u32, alongK: bool) -> array<vec4f, LOADS> {
+  var held: array<vec4f, LOADS>;
+#unroll
+  for (var load = 0u; load < LOADS; load++) {
+    let at = start + place(load * THREADS + thread, alongK);
+    if (at.x < p.m && at.y < k()) {
+      held[load] = vec4f(a[base + select(at.y * p.aRow + at.x / 4u, at.x * p.aRow + at.y / 4u, alongK)]);
+    }
+  }
+  return held;
 }
 
-fn loadB(base: u32, at: vec2u, alongK: bool) -> vec4f {
-  if (at.x >= n() || at.y >= k()) { return vec4f(); }
-  return vec4f(b[base + select(at.y * p.bRow + at.x / 4u, at.x * p.bRow + at.y / 4u, alongK)]);
+fn loadB(base: u32, start: vec2u, thread: u32, alongK: bool) -> array<vec4f, LOADS> {
+  var held: array<vec4f, LOADS>;
+#unroll
+  for (var load = 0u; load < LOADS; load++) {
+    let at = start + place(load * THREADS + thread, alongK);
+    if (at.x < n() && at.y < k()) {
+      held[load] = vec4f(b[base + select(at.y * p.bRow + at.x / 4u, at.x * p.bRow + at.y / 4u, alongK)]);
+    }
+  }
+  return held;
 }
 
 #if GELU
@@ -169,46 +194,61 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   let x = thread % SIDE;
   let y = thread / SIDE;
   var acc: array<array<vec4f, 2>, 8>;
+#if HALVES > 1
+  var heldA = loadA(aBase, vec2u(m0, 0u), thread, aAlongK);
+  var heldB = loadB(bBase, vec2u(n0, 0u), thread, bAlongK);
+#endif
 
 #if K > 0
   for (var step = 0u; step < (K + STEP - 1u) / STEP; step++) {
 #else
   for (var step = 0u; step < (p.k + STEP - 1u) / STEP; step++) {
 #endif
-    let k0 = step * STEP;
+    let row0 = step % HALVES * STEP;
+#if HALVES == 1
+    let heldA = loadA(aBase, vec2u(m0, step * STEP), thread, aAlongK);
+    let heldB = loadB(bBase, vec2u(n0, step * STEP), thread, bAlongK);
+#endif
+#unroll
     for (var load = 0u; load < LOADS; load++) {
       let fromA = place(load * THREADS + thread, aAlongK);
-      let toA = fromA.y * ROW + fromA.x;
+      let toA = (row0 + fromA.y) * ROW + fromA.x;
       let towardsA = select(1u, ROW, aAlongK);
-      let oneA = loadA(aBase, vec2u(m0, k0) + fromA, aAlongK);
 #unroll
       for (var i = 0u; i < 4; i++) {
-        tileA[toA + i * towardsA] = oneA[i];
+        tileA[toA + i * towardsA] = heldA[load][i];
       }
       let fromB = place(load * THREADS + thread, bAlongK);
-      let toB = fromB.y * (QUADS + 1u) + fromB.x / 4u;
-      let oneB = loadB(bBase, vec2u(n0, k0) + fromB, bAlongK);
+      let toB = (row0 + fromB.y) * ROW_B + fromB.x / 4u;
       if (bAlongK) {
 #unroll
         for (var i = 0u; i < 4; i++) {
-          tileB[toB + i * (QUADS + 1u)][fromB.x % 4u] = oneB[i];
+          tileB[toB + i * ROW_B][fromB.x % 4u] = heldB[load][i];
         }
       } else {
-        tileB[toB] = oneB;
+        tileB[toB] = heldB[load];
       }
     }
     workgroupBarrier();
+#if HALVES > 1
+    // Past k: zeros, and nothing is read.
+    heldA = loadA(aBase, vec2u(m0, (step + 1u) * STEP), thread, aAlongK);
+    heldB = loadB(bBase, vec2u(n0, (step + 1u) * STEP), thread, bAlongK);
+#endif
     for (var kk = 0u; kk < STEP; kk++) {
-      let right0 = tileB[kk * (QUADS + 1u) + x];
-      let right1 = tileB[kk * (QUADS + 1u) + SIDE + x];
+      let row = row0 + kk;
+      let right0 = tileB[row * ROW_B + x];
+      let right1 = tileB[row * ROW_B + SIDE + x];
 #unroll
       for (var i = 0u; i < 8; i++) {
-        let left = vec4f(tileA[kk * ROW + (i / 4u) * HALF + y * 4u + i % 4u]);
+        let left = vec4f(tileA[row * ROW + (i / 4u) * HALF + y * 4u + i % 4u]);
         acc[i][0] = fma(left, right0, acc[i][0]);
         acc[i][1] = fma(left, right1, acc[i][1]);
       }
     }
+#if HALVES == 1
     workgroupBarrier();
+#endif
   }
 
   // The sums stay in registers as long as every index is a constant: the loop that stores them reads a copy. (A driver

@@ -10,6 +10,8 @@ const direct = () => import('../../shaders/matmul_direct.wgsl')
 const lanesShader = () => import('../../shaders/matmul_lanes.wgsl')
 const thin = () => import('../../shaders/matmul_thin.wgsl')
 const plain = () => import('../../shaders/matmul_plain.wgsl')
+// For large products on GPUs.
+const blocks = () => import('../../shaders/matmul_blocks.wgsl')
 
 /** A product that fits its bindings: where each operand begins in its binding, and what all kernels take. */
 export interface Job extends Part {
@@ -77,7 +79,7 @@ export function runVariant(job: Job, variant: Variant): void {
 }
 
 /** Those by `matmul_blocks.wgsl`. */
-const fusing = ['blocks', 'baked']
+const fusing = ['blocks', 'ahead', 'baked']
 
 export function jobOf(g: Part): Job {
   const [a, b, c] = operands(g).map((o) => {
@@ -124,10 +126,10 @@ function sideOf({ m, n, batches }: Job): number {
   return [16, 8].find(fits) ?? 0
 }
 
-/** A group a tile. `baked`: k and n as constants of the kernel. */
-export function runBlocks(device: Device, job: Job, side: number, baked: { K?: number; N?: number } = {}): void {
+/** A group a tile. `more`: other constants of the kernel. */
+export function runBlocks(device: Device, job: Job, side: number, more: { K?: number; N?: number; HALVES?: number } = {}): void {
   const { op, m, n, a, b, batches, after, epilogue } = job
-  const constants = { SIDE: side, THREADS: side * side, LOADS: 16 / side, ...baked, ...typesOf(job), ...geluOf(after) }
+  const constants = { SIDE: side, THREADS: side * side, LOADS: 16 / side, ...more, ...typesOf(job), ...geluOf(after) }
   const groups = Math.ceil(m / (8 * side)) * Math.ceil(n / (8 * side)) * batches
   // The last word: bits ALONG_M, ALONG_N.
   const last = (a.transposed ? 1 : 0) + (b.transposed ? 0 : 2)

@@ -1,5 +1,5 @@
 // Loaded only where kernels are tuned, or were.
-import { isBakable } from './gemm_baked'
+import { isBakable, mayReadAhead } from './gemm_blocks'
 import {
   type Chooser,
   directName,
@@ -34,11 +34,13 @@ export function shapeName(job: Job): string {
 
 /** All that can compute a product on its device, the usual one first. */
 export function variants(job: Job): Variant[] {
-  const whole = [...(job.c.tensor.device.software ? onProcessors(job) : onGpus(job)), ...extras.flatMap(({ all }) => all(job))]
+  const { software } = job.c.tensor.device
+  const whole = [...(software ? onProcessors(job) : onGpus(job)), ...extras.flatMap(({ all }) => all(job))]
+  const ahead = !software && mayReadAhead(job) ? ['ahead-8', 'ahead-16'] : []
   const parts = [2, 4, 8, 16, 32, 64].filter((count) => isWorthwhile(job, count))
-  const baked =
-    !job.c.tensor.device.software && isBakable(job) ? whole.filter((name) => name.startsWith('blocks')).map((name) => `baked-${name}`) : []
-  return [...new Set([usual(job), ...whole, ...baked, ...parts.flatMap((count) => whole.map((name) => `split-${count}×${name}`))])]
+  const baked = !software && isBakable(job) ? [...whole.filter((name) => name.startsWith('blocks')), ...ahead] : []
+  const split = parts.flatMap((count) => whole.map((name) => `split-${count}×${name}`))
+  return [...new Set([usual(job), ...whole, ...ahead, ...baked.map((name) => `baked-${name}`), ...split])]
 }
 
 function onGpus(job: Job): Variant[] {

@@ -91,7 +91,7 @@ function rows(device: Device): void {
 function byBlocks(device: Device, make: typeof zeros): void {
   for (const side of device.software ? [] : [8, 16]) {
     const n = 8 * side + 12
-    for (const variant of [`blocks-${side}`, `baked-blocks-${side}`])
+    for (const variant of ['blocks', 'ahead', 'baked-blocks', 'baked-ahead'].map((kernel) => `${kernel}-${side}`))
       choosing(
         ({ k }) => (k === 20 ? variant : undefined),
         () => {

@@ -133,6 +133,8 @@ const products: Mutation[] = [
   m('matmul_blocks', '(i / 4u) * HALF', '(i % 4u) * HALF'),
   m('matmul_blocks', 'i * towardsA', 'i'),
   m('matmul_blocks', 'return K;', 'return p.k - 1u;'),
+  m('matmul_blocks', 'let row = row0 + kk;', 'let row = kk;', (c) => c.HALVES === 2),
+  m('matmul_blocks', 'vec2u(m0, (step + 1u) * STEP)', 'vec2u(m0, step * STEP)', (c) => c.HALVES === 2),
   m('matmul_blocks', '[fromB.x % 4u]', '[fromB.y % 4u]'),
   m('matmul_blocks', 'p.biasOff + b0 * n()', 'p.biasOff'),
   m('matmul_blocks', 'value += f32(c[at])', 'value -= f32(c[at])'),

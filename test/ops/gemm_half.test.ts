@@ -30,9 +30,9 @@ for (const { half, turned } of kinds)
     const value = values()
     const seen = new Set<Variant>()
     const all = half === 'ABC'
-    // A driver may take seconds to compile one: what differs from others by a size alone is tried with all three only.
+    // A driver may take seconds to compile one: what differs from others by a size or an order alone is tried with all three only.
     const among = (name: Variant) =>
-      name.startsWith('split') ? all && /^split-2×(plain|blocks-8)$/.test(name) : all || name !== 'blocks-16'
+      name.startsWith('split') ? all && /^split-2×(plain|blocks-8)$/.test(name) : all || !/^(blocks-16|ahead)/.test(name)
     await withHalves(device, () =>
       productForms(device, async (form) => {
         for (const [ta, tb] of turned)
@@ -45,7 +45,13 @@ for (const { half, turned } of kinds)
       }),
     )
     if (!device.features.has('shader-f16')) return
-    const names = ['plain', 'direct-8x8', 'tiled', 'blocks-8', ...(all ? ['blocks-16', 'split-2×plain', 'split-2×blocks-8'] : [])]
+    const names = [
+      'plain',
+      'direct-8x8',
+      'tiled',
+      'blocks-8',
+      ...(all ? ['blocks-16', 'ahead-8', 'ahead-16', 'split-2×plain', 'split-2×blocks-8'] : []),
+    ]
     assert.equal(
       names.filter((name) => !seen.has(name)),
       [],

@@ -30,11 +30,12 @@ test('every variant of a product, k in parts among them, against float64', async
         )
       }
   })
-  for (const name of ['plain', 'direct-8x4', 'direct-8x8', 'tiled', 'blocks-8', 'blocks-16', 'split-2×plain', 'split-2×blocks-16'])
+  const parts = ['split-2×plain', 'split-2×blocks-16']
+  for (const name of ['plain', 'direct-8x4', 'direct-8x8', 'tiled', 'blocks-8', 'blocks-16', 'ahead-8', 'ahead-16', ...parts])
     assert.ok(seen.has(name), `${name} is not among ${[...seen]}`)
 })
 
-test('k and n baked into the kernel: against float64, and to the bit what the kernel gives that is told them', async () => {
+test('reading ahead, k and n baked into the kernel, and both: against float64, and to the bit what neither gives', async () => {
   const device = await openTestDevice()
   const value = values()
   const random = rng()
@@ -45,39 +46,45 @@ test('k and n baked into the kernel: against float64, and to the bit what the ke
       [20, 8 * side + 1, 8, true, { bias: true, accumulate: true }],
     ] as const) {
       const p = dense(m, n, k, false, tb, more)
-      await choosing(
-        () => `baked-blocks-${side}`,
-        () => check(device, { ...p, name: `${p.name}, baked ${side}` }, value),
-      )
+      const names = ['ahead', 'baked-blocks', 'baked-ahead'].map((kernel) => `${kernel}-${side}`)
+      for (const name of names)
+        await choosing(
+          () => name,
+          () => check(device, { ...p, name: `${p.name}, ${name}` }, value),
+        )
       const [a, b] = [random.normal(m * k), random.normal(n * k)].map((data) => Tensor.from(device, data))
       const run = async (variant: Variant) => {
         const c = Tensor.from(device, new Float32Array(m * n))
         const B = { tensor: b, rowStride: tb ? k : n, transposed: tb }
         choosing(
           () => variant,
-          () => gemm({ op: 'baked', a: { tensor: a, rowStride: k }, b: B, c: { tensor: c, rowStride: n }, m, n, k }),
+          () => gemm({ op: 'forms', a: { tensor: a, rowStride: k }, b: B, c: { tensor: c, rowStride: n }, m, n, k }),
         )
         return [...(await c.data())]
       }
-      assert.equal(await run(`baked-blocks-${side}`), await run(`blocks-${side}`))
+      const wanted = await run(`blocks-${side}`)
+      for (const name of names) assert.equal(await run(name), wanted, name)
     }
 })
 
-test('only large products of weights are offered with k and n baked in, and on GPUs alone', async () => {
+test('k and n baked in are offered of large products of weights alone, reading ahead of a long k, both on GPUs', async () => {
   const device = await openTestDevice()
   const flag = device as { software: boolean }
   const own = flag.software
   const offered = (m: number, n: number, k: number, more: Partial<Part> = {}) => {
     const tensor = Tensor.empty(device, [64], 'test')
     const part = { op: 'x', a: { tensor, rowStride: k }, b: { tensor, rowStride: n }, c: { tensor, rowStride: n } }
-    return variants({ ...jobLike, ...part, m, n, k, flops: 2 * m * n * k, ...more } as Job).filter((name) => name.startsWith('baked'))
+    const all = variants({ ...jobLike, ...part, m, n, k, flops: 2 * m * n * k, ...more } as Job)
+    return all.filter((name) => /baked|ahead/.test(name))
   }
   try {
     flag.software = false
-    assert.equal(offered(2048, 768, 768), ['baked-blocks-8', 'baked-blocks-16'])
+    const ahead = ['ahead-8', 'ahead-16']
+    assert.equal(offered(2048, 768, 768), [...ahead, ...['blocks-8', 'blocks-16', ...ahead].map((name) => `baked-${name}`)])
     assert.equal(offered(2048, 770, 768), [], 'no whole vec4s')
-    assert.equal(offered(64, 768, 768), [], 'small')
-    assert.equal(offered(2048, 768, 768, { batches: 2 } as Partial<Part>), [], 'of several')
+    assert.equal(offered(64, 768, 768), ahead, 'small')
+    assert.equal(offered(2048, 768, 768, { batches: 2 } as Partial<Part>), ahead, 'of several')
+    assert.equal(offered(4096, 4096, 60), ['baked-blocks-8', 'baked-blocks-16'], 'few k')
     flag.software = true
     assert.equal(offered(2048, 768, 768), [])
   } finally {

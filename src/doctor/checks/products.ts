@@ -140,6 +140,7 @@ export const matmulBlocks: Check = {
       [8, 16].flatMap((SIDE) =>
         ([{}, { K: 20, N: 8 * SIDE + 12 }] as Constants[]).map((known) => ({ constants: sided(SIDE, known), on: 'gpus' as const })),
       ),
+      [{}, { constants: { HALVES: 2 } }],
       [{}, { constants: { GELU: true } }],
     ),
   ),
