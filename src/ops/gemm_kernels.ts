@@ -10,8 +10,6 @@ const direct = () => import('../../shaders/matmul_direct.wgsl')
 const lanesShader = () => import('../../shaders/matmul_lanes.wgsl')
 const thin = () => import('../../shaders/matmul_thin.wgsl')
 const plain = () => import('../../shaders/matmul_plain.wgsl')
-// For large products on GPUs.
-const blocks = () => import('../../shaders/matmul_blocks.wgsl')
 
 /** A product that fits its bindings: where each operand begins in its binding, and what all kernels take. */
 export interface Job extends Part {
