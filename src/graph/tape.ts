@@ -79,9 +79,9 @@ export function backwardAll(seeds: [Tensor, Tensor][]): void {
       const { inputs } = node
       const needs = inputs.map((t) => t.requiresGrad)
       const lent = new Set<Tensor>()
-      const into = (i: number) => {
+      const into = (i: number, spent = false) => {
         const before = grads.get(inputs[i])
-        if (!before || overlap(before, gradient) || owned.some((other) => overlap(before, other))) return null
+        if (!before || (!spent && overlap(before, gradient)) || owned.some((other) => overlap(before, other))) return null
         for (const [to, other] of grads) if (to !== inputs[i] && overlap(before, other)) return null
         lent.add(before)
         return before

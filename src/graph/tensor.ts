@@ -18,8 +18,9 @@ export interface Node {
   /**
    * `needs[i]` is false where nobody asks for input i's gradient; return null there. `into(i)` is the sum of what reached
    * input i before, where the rule may add to it in place, which saves a pass: then it returns that very tensor. Else null.
+   * `spent`: the rule reads gradOutput no more, so that the sum may lie in its memory.
    */
-  backward: (gradOutput: Tensor, needs: boolean[], into: (i: number) => Tensor | null) => (Tensor | null)[]
+  backward: (gradOutput: Tensor, needs: boolean[], into: (i: number, spent?: boolean) => Tensor | null) => (Tensor | null)[]
 }
 
 /**

@@ -33,12 +33,11 @@ export function feedForward(x: Tensor, up: Layer, down: Layer, options: { approx
   return tape('feedForward', [x, up.weight, up.bias, down.weight, down.bias], y, (dy, [needX, ...needs], into) => {
     const [needW1, needB1, needW2, needB2] = needs
     const dz = needX || needW1 || needB1 ? gradWide(dy) : null
-    return [
-      needX && dz ? gradInput(dz, x, up.weight, into(0)) : null,
-      needW1 && dz ? gradWeight(dz, x, up.weight) : null,
-      needB1 && dz ? sumRows('linear.db', dz, width) : null,
-      needW2 ? gradWeight(dy, wide, down.weight) : null,
-      needB2 ? sumRows('linear.db', dy, down.bias.size) : null,
-    ]
+    const dw2 = needW2 ? gradWeight(dy, wide, down.weight) : null
+    const db2 = needB2 ? sumRows('linear.db', dy, down.bias.size) : null
+    // Last, as dx may take dy's place.
+    const dw1 = needW1 && dz ? gradWeight(dz, x, up.weight) : null
+    const db1 = needB1 && dz ? sumRows('linear.db', dz, width) : null
+    return [needX && dz ? gradInput(dz, x, up.weight, into(0, true)) : null, dw1, db1, dw2, db2]
   })
 }

@@ -1,7 +1,10 @@
 import { gelu, geluSlope, geluTanh, geluTanhSlope } from '../../src/doctor/special'
 import type { Device } from '../../src/gpu'
 import { Tensor } from '../../src/graph'
+import { add } from '../../src/ops/add'
 import { feedForward } from '../../src/ops/feed_forward'
+import { layerNorm } from '../../src/ops/layer_norm'
+import { scale } from '../../src/ops/scale'
 import { assert, openTestDevice, test } from '../harness'
 import { bothForms, byBlocks, checkOp, columnSums, dispatches, type OpCase, product, sizes, values } from './check'
 
@@ -89,6 +92,24 @@ test('feedForward: a product with gelu or its slope is one dispatch by large til
   await byBlocks(8, async () => assert.equal(ops().slice(0, 4), ['linear', 'linear', 'linear.dx', 'linear.dx']))
   // What follows keeps the gradient of x.
   assert.ok(apart.slice(6).every((op) => op === 'gradient'))
+})
+
+test('feedForward: the gradient of a residual is added in its product, where it lies with dy too', async () => {
+  const device = await openTestDevice()
+  const [x, w1, b1, w2, b2] = inputs(8, 16, 32, 16).map(({ data, shape }) => Tensor.from(device, data, shape))
+  const [one, none] = [1, 0].map((v) => Tensor.from(device, new Float32Array(16).fill(v)))
+  const gradient = async (residual: (x: Tensor, h: Tensor) => Tensor) => {
+    const leaf = new Tensor(device, x.storage, x.shape).requireGrad()
+    const made = dispatches(device, () => {
+      const kept = scale(leaf, 1)
+      residual(kept, run('none')(kept, w1, b1, w2, b2)).backward(x)
+    })
+    return { ops: made.map(({ op }) => op), values: await (leaf.grad as Tensor).data() }
+  }
+  const together = await gradient((x, h) => layerNorm(x, one, none, 1e-5, { h, dropout: null }))
+  const apart = await gradient((x, h) => layerNorm(add(x, h), one, none))
+  assert.ok(!together.ops.includes('accumulate'))
+  assert.close(together.values, apart.values, 1e-5, 'dx')
 })
 
 test('feedForward: under a binding of 64 KiB, where products are cut, gelu comes after all parts', async () => {
