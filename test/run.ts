@@ -2,6 +2,7 @@
 // is asked for; prints each leg's adapter and totals, and the sum last.
 // CONDLORA_TEST_ADAPTER=NAME: fails on any adapter but this one; `swiftshader` is taken even where there is a GPU.
 import { readdirSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { loadSoftwareAdapter } from '../src/gpu/software.node'
@@ -10,6 +11,12 @@ import { type Job, type LegResult, runLeg, shareOfBoth } from './leg'
 import { runInChromium } from './page/suite'
 
 const root = dirname(fileURLToPath(import.meta.url))
+
+/** Files at a time: a file by itself leaves the processor idle at times. */
+const lanes = Math.min(2, availableParallelism())
+
+/** Files that measure the process they run in, or how fast it is. */
+const alone = ['node/memory.test.js', 'node/exit.test.js']
 
 /** Files that Chromium runs in a worker as well: pages train there. */
 const inWorkerToo = ['train/trainer.test.js']
@@ -26,8 +33,8 @@ async function main(args: string[]): Promise<void> {
   const wanted = process.env.CONDLORA_TEST_ADAPTER
   if (wanted === 'swiftshader') await useSwiftShader()
   const legs: LegResult[] = []
-  if (both || args.includes('--node')) legs.push(await runLeg('Node', nodeJobs(files), wanted))
-  if (both || args.includes('--browser')) legs.push(await runLeg('Chromium', browserJobs(files), wanted))
+  if (both || args.includes('--node')) legs.push(await runLeg('Node', nodeJobs(files), wanted, lanes))
+  if (both || args.includes('--browser')) legs.push(await runLeg('Chromium', browserJobs(files), wanted, lanes))
   let [passed, failed] = [0, 0]
   for (const leg of legs) {
     passed += leg.passed
@@ -43,7 +50,7 @@ async function main(args: string[]): Promise<void> {
   process.exitCode = failed ? 1 : 0
 }
 
-const nodeJob = (file: string): Job => ({ file, run: () => runFile(join(root, file)) })
+const nodeJob = (file: string): Job => ({ file, alone: alone.includes(file), run: () => runFile(join(root, file)) })
 
 function nodeJobs(files: string[]): Job[] {
   return files.filter((file) => !file.startsWith('page/')).map(nodeJob)
