@@ -178,9 +178,6 @@ export function lanesOf({ features, gpu }: Device): number {
   return features.has('subgroups') && lanes === subgroupMaxSize && (lanes === 4 || lanes === 8) ? lanes : 0
 }
 
-/** Rows of the larger tile of `matmul_lanes.wgsl`: 32 do not fit lavapipe's registers. */
-export const largeRows = (lanes: number) => (lanes === 4 ? 32 : 16)
-
 /** Whether C and bias can be read and written in vec4s. */
 export const isWide = ({ n, c, skip }: Job) => n % 4 === 0 && skip.bias % 4 === 0 && whole(c, skip.c)
 
@@ -190,26 +187,24 @@ function usualLanes(job: Job, form: number): Variant | null {
   const lanes = lanesOf(job.c.tensor.device)
   if (lanes === 0) return null
   // For few columns: C's columns are computed as rows.
-  const turned = form > 0 && n <= 2 * lanes && n < m && !bias
-  const wide = !turned && isWide(job)
-  if (form === 0 && !wide) return null
+  const turned = form > 0 && n <= 16 && n < m && !bias
+  if (form === 0 && !isWide(job)) return null
   const [down, across] = turned ? [n, m] : [m, n]
   const padded = (rows: number) => Math.ceil(down / rows) * rows
   // Large tiles are faster unless too many of their rows are past the end.
-  const large = largeRows(lanes)
-  const rows = wide && padded(large) <= 1.25 * padded(8) ? large : 8
-  const used = (down * across) / (padded(rows) * Math.ceil(across / (4 * lanes)) * 4 * lanes)
+  const rows = padded(16) <= 1.25 * padded(8) ? 16 : 8
+  const used = (down * across) / (padded(rows) * Math.ceil(across / 32) * 32)
   return used < 0.4 ? null : `lanes-${rows}${turned ? '-turned' : ''}`
 }
 
-/** One tile of 4 · lanes columns a subgroup, 16 threads a group. */
+/** One tile of 32 columns a subgroup, 16 threads a group. */
 function runLanes(device: Device, job: Job, rows: number, turned: boolean): void {
   const lanes = lanesOf(device)
   const wide = !turned && isWide(job)
   const { op, m, n, a, b, c, skip, flops, bytes } = job
   const bind = inVectors(job.bind)
   const [down, across] = turned ? [n, m] : [m, n]
-  const tiles = Math.ceil(down / rows) * Math.ceil(across / (4 * lanes)) * job.batches
+  const tiles = Math.ceil(down / rows) * Math.ceil(across / 32) * job.batches
   const laid = turned ? { ...job, m: n, n: m, a: b, b: a, c: { ...c, rowStride: 1 }, skip: { ...skip, a: skip.b, b: skip.a } } : job
   const words = vectorWords(laid, tiles, wide ? 4 : 1)
   device.run({
@@ -219,9 +214,9 @@ function runLanes(device: Device, job: Job, rows: number, turned: boolean): void
       FORM: vectorForm(job) as number,
       ROWS: rows,
       LANES: lanes,
+      PARTS: 8 / lanes,
       SHARE: rows / lanes,
       QUADS: rows / 4,
-      LOADS: Math.ceil(rows / (4 * lanes)),
       WIDE: wide,
       Out: wide ? 'vec4f' : 'f32',
       ...typesOf(laid),

@@ -8,7 +8,6 @@ import {
   isWide,
   type Job,
   lanesOf,
-  largeRows,
   typesOf,
   usual,
   type Variant,
@@ -51,8 +50,8 @@ function onProcessors(job: Job): Variant[] {
   const form = vectorForm(job)
   if (form === null) return ['plain']
   const lanes = lanesOf(job.c.tensor.device)
-  const upright = lanes && (form === 0 ? isWide(job) : true) ? ['lanes-8', ...(isWide(job) ? [`lanes-${largeRows(lanes)}`] : [])] : []
-  const turned = lanes && form > 0 && !job.bias ? ['lanes-8-turned'] : []
+  const upright = lanes && (form === 0 ? isWide(job) : true) ? ['lanes-8', 'lanes-16'] : []
+  const turned = lanes && form > 0 && !job.bias ? ['lanes-8-turned', 'lanes-16-turned'] : []
   return ['plain', directName(form), ...upright, ...turned, ...(isThin(job, form) ? ['thin'] : [])]
 }
 

@@ -235,25 +235,27 @@ export const matmulDirect: Check = {
 }
 
 function lanesForm(FORM: number, ROWS: number, LANES: number, WIDE: boolean): Form {
-  const [SHARE, QUADS, LOADS] = [ROWS / LANES, ROWS / 4, Math.ceil(ROWS / (4 * LANES))]
-  return { constants: { FORM, ROWS, LANES, SHARE, QUADS, LOADS, WIDE, Out: WIDE ? 'vec4f' : 'f32' }, on: 'processors', subgroups: LANES }
+  const [PARTS, SHARE, QUADS] = [8 / LANES, ROWS / LANES, ROWS / 4]
+  return { constants: { FORM, ROWS, LANES, PARTS, SHARE, QUADS, WIDE, Out: WIDE ? 'vec4f' : 'f32' }, on: 'processors', subgroups: LANES }
 }
 
 export const matmulLanes: Check = {
   forms: orHalves(
-    [4, 8].flatMap((lanes) => [
-      ...[0, 1, 2].flatMap((form) => [8, lanes === 4 ? 32 : 16].map((rows) => lanesForm(form, rows, lanes, true))),
-      ...[1, 2].map((form) => lanesForm(form, 8, lanes, false)),
-    ]),
+    [4, 8].flatMap((lanes) =>
+      [8, 16].flatMap((rows) => [
+        ...[0, 1, 2].map((form) => lanesForm(form, rows, lanes, true)),
+        ...[1, 2].map((form) => lanesForm(form, rows, lanes, false)),
+      ]),
+    ),
   ),
   cases(constants, random) {
     const [form, rows, lanes] = ['FORM', 'ROWS', 'LANES'].map((name) => numeric(constants, name, 0))
     // Two tiles by two, the last of each not full. Without WIDE C lies transposed.
-    const n = 4 * lanes + (form === 1 && !constants.WIDE ? 3 : 4)
+    const n = 32 + (form === 1 && !constants.WIDE ? 3 : 4)
     const size = { m: form === 2 ? rows + 4 : rows + 5, n, k: form === 2 ? 7 : 8 }
     const cell = constants.WIDE ? 4 : 1
     const shapes = epilogues((epilogue) => ({ ...size, ...turned(form), unit: 4, cell, epilogue, tc: !constants.WIDE }))
-    return shapes.map((s) => vectors(s, random, rows, 4 * lanes, 16 / lanes))
+    return shapes.map((s) => vectors(s, random, rows, 32, 16 / lanes))
   },
 }
 
