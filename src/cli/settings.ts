@@ -128,6 +128,7 @@ const replaces: [keyof Settings, (keyof Settings)[]][] = [
   ['regression', ['labels', 'numLabels']],
   ['numTrainEpochs', ['maxSteps']],
   ['warmupRatio', ['warmupSteps']],
+  ['tune', ['kernels']],
 ]
 
 /** Settings over those of a source below them. */

@@ -57,7 +57,7 @@ const schema = v.strictObject({
   allowZeroGrad: v.optional(v.boolean(), false),
   /** Measures at the start which kernels this device multiplies fastest by, for at most 2 s or 2 % of the run. Default: on GPUs. */
   tune: v.optional(v.boolean()),
-  /** Which kernel a product of a shape takes, as an earlier run was told or found (`begin` event, config.json); `tune` wins over it. */
+  /** Which kernel a product of a shape takes, as an earlier run was told or found (`begin` event, config.json): nothing is measured then. */
   kernels: v.optional(v.record(v.string(), v.string())),
   /** A step (or a batch of an evaluation) that takes longer than this counts as a lost device. */
   stepTimeoutMs: v.optional(v.pipe(positive, v.maxValue(2 ** 31 - 1)), 600_000),

@@ -221,7 +221,7 @@ export class Trainer extends Emitter<TrainerEvents> {
     const { program, model } = this.#engine
     const { tune, kernels } = this.args
     const { state } = this.#progress
-    const told = this.#kernels ?? (tune === undefined ? kernels : undefined)
+    const told = this.#kernels ?? kernels
     const measure = !told && (tune ?? !model.device.software)
     if (!measure && !Object.keys(told ?? {}).length) program.choose(null)
     else {

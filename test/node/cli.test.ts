@@ -100,7 +100,7 @@ test('the kernels of a run are in its config.json and its checkpoints, and a con
     const config = readJson(cwd, 'a/config.json')
     assert.equal(config.kernels, {})
     const kernels = { 'A·Bᵀ 48×20×20 +bias': 'plain' }
-    writeFileSync(join(cwd, 'told.json'), JSON.stringify({ ...config, tune: undefined, kernels }))
+    writeFileSync(join(cwd, 'told.json'), JSON.stringify({ ...config, tune: true, kernels }))
     const told = await condlora(['train', '--config', 'told.json', '--output', 'b'], { cwd })
     assert.is(told.code, 0, told.err)
     for (const file of ['b/config.json', 'b/checkpoint-2/trainer_state.json']) assert.equal(readJson(cwd, file).kernels, kernels, file)
@@ -109,6 +109,13 @@ test('the kernels of a run are in its config.json and its checkpoints, and a con
     const again = await condlora(['train', '--resume', 'b', '--no-tune'], { cwd })
     assert.is(again.code, 0, again.err)
     assert.equal(readJson(cwd, 'b/config.json').kernels, kernels, 'the checkpoint knows better than the flag')
+    for (const name of ['checkpoint-2', 'checkpoint-3']) rmSync(join(cwd, 'b', name), { recursive: true })
+    const before = await condlora(['train', '--resume', 'b', '--json'], { cwd })
+    assert.is(before.code, 0, before.err)
+    assert.equal([JSON.parse(before.out).steps, readJson(cwd, 'b/config.json').kernels], [3, kernels], 'there is no checkpoint yet')
+    const anew = await condlora(['train', '--config', 'b/config.json', '--no-tune', '--output', 'c'], { cwd })
+    assert.is(anew.code, 0, anew.err)
+    assert.equal(readJson(cwd, 'c/config.json').kernels, {}, 'a flag wins over the file')
   }))
 
 test('numbers to be predicted, text pairs and JSONL', () =>

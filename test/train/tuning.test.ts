@@ -40,7 +40,7 @@ test('a run goes on with the kernels of its checkpoint, whatever cache and argum
   const { others, usual } = await tables()
   const run = {
     model: { hidden_dropout_prob: 0.1 },
-    args: { saveSteps: 3, maxSteps: 6, evalStrategy: 'steps', evalSteps: 2, tune: undefined },
+    args: { saveSteps: 3, maxSteps: 6, evalStrategy: 'steps', evalSteps: 2, tune: true },
   } as const
   const told = (kernels: Choices, more: Partial<Run> = {}) => start({ ...run, ...more, args: { ...run.args, kernels } })
   const files = memoryFiles('run')
