@@ -35,6 +35,9 @@ const toleranceOf = ({ dtype }: Tensor) => (dtype === 'f16' ? 2e-4 : 2e-5)
 // What is timed at once: long beside the wait for the device, short beside the budget.
 const lapSeconds = 0.003
 
+/** The budget ended. */
+class OutOfTime extends Error {}
+
 /** What a product is, to be measured later with other numbers at the same places of a vec4. */
 export function blankOf({ op, a, b, c, m, n, k, batch0, batch1, alpha, accumulate, bias, skip }: Job): Blank {
   const place = ({ tensor, ...matrix }: Matrix, offset: number): Place => ({ ...matrix, offset, dtype: tensor.dtype })
@@ -58,11 +61,16 @@ export async function fastest(device: Device, blank: Blank, budget: Budget): Pro
   let trial: Trial | undefined
   let chosen: Variant | undefined
   try {
-    trial = new Trial(device, blank)
-    for (const name of await trial.measure(budget)) {
+    look(budget)
+    trial = new Trial(device, blank, budget)
+    for (const name of await trial.measure()) {
       const right = await trial.isRight(name)
       device.kernels.keepOnly(new Set([...before, ...trial.kernelsOf(name)]))
-      if (name !== trial.usual && !(right && (await passes(afterRecord)))) continue
+      if (name !== trial.usual) {
+        if (!right) continue
+        look(budget)
+        if (!(await passes(afterRecord))) continue
+      }
       chosen = name
       break
     }
@@ -75,6 +83,11 @@ export async function fastest(device: Device, blank: Blank, budget: Budget): Pro
     pacer.timer = timer
   }
   return chosen
+}
+
+/** Before anything that takes long. */
+function look(budget: Budget): void {
+  if (budget.left() <= 0) throw new OutOfTime()
 }
 
 /** Whether the check of what is recorded finds no fault. */
@@ -94,11 +107,11 @@ class Trial {
   readonly #part: Part
   readonly #tensors: Tensor[]
   readonly #lists = new Map<Variant, Recording>()
-  #clock = () => performance.now()
 
   constructor(
     private readonly device: Device,
     blank: Blank,
+    private readonly budget: Budget,
   ) {
     const { part, tensors } = filled(device, blank)
     this.#part = part
@@ -110,21 +123,22 @@ class Trial {
     return this.#names[0]
   }
 
-  /** The variants that are clearly faster than the usual one, the fastest first, and then that one; none where time ran out. */
-  async measure(budget: Budget): Promise<Variant[]> {
+  /**
+   * The variants that are clearly faster than the usual one, the fastest first, and then that one.
+   * @throws OutOfTime at most a lap late, as all below
+   */
+  async measure(): Promise<Variant[]> {
     const [usual, ...others] = this.#names
-    if (budget.clock) this.#clock = budget.clock
     const { repeats, seconds } = await this.#laps(usual)
-    budget.usual?.(seconds)
+    this.budget.usual?.(seconds)
     const times = new Map<Variant, number>()
-    for (const name of [usual, ...(await this.#compiled(others, budget))]) {
-      if (budget.left() <= 0) return []
+    for (const name of [usual, ...(await this.#compiled(others))]) {
       const time = await this.#time(name, repeats, 2 * Math.min(...times.values()))
       if (time !== undefined) times.set(name, time)
     }
     const limit = clearly * (times.get(usual) ?? 0)
     const faster = [...times].filter(([, time]) => time < limit).sort(([, a], [, b]) => a - b)
-    return budget.left() > 0 ? [...faster.map(([name]) => name), usual] : []
+    return [...faster.map(([name]) => name), usual]
   }
 
   kernelsOf(name: Variant): Kernel[] {
@@ -133,8 +147,9 @@ class Trial {
 
   /** Whether a variant gives the usual one's numbers. */
   async isRight(name: Variant): Promise<boolean> {
-    const { device, usual } = this
+    const { device, usual, budget } = this
     if (name === usual) return true
+    look(budget)
     const c = this.#part.c.tensor
     const [wanted, off] = [0, 1].map(() => Tensor.empty(device, c.shape, 'tune'))
     const square = async (x: Tensor) => {
@@ -147,6 +162,8 @@ class Trial {
       this.#once(usual)
       this.#take(wanted)
       this.#take(off, { alpha: -1 })
+      await device.sync()
+      look(budget)
       this.#once(name)
       this.#take(off, { accumulate: true })
       const [error, size] = [await square(off), await square(wanted)]
@@ -188,20 +205,23 @@ class Trial {
       while (times[0] <= most && times.length < 3) times.push(await this.#lap(list))
       return times.sort((a, b) => a - b)[times.length >> 1]
     } catch (thrown) {
-      if (thrown instanceof DeviceLostError) throw thrown
+      if (thrown instanceof DeviceLostError || thrown instanceof OutOfTime) throw thrown
       return undefined
     }
   }
 
   async #lap(list: Recording): Promise<number> {
-    const start = this.#clock()
+    look(this.budget)
+    const now = this.budget.clock ?? (() => performance.now())
+    const start = now()
     await list.replay()
     await list.device.sync()
-    return (this.#clock() - start) / 1000
+    return (now() - start) / 1000
   }
 
   /** Those of the variants whose kernels are compiled, all at the same time, before the budget ends. */
-  async #compiled(names: Variant[], budget: Budget): Promise<Variant[]> {
+  async #compiled(names: Variant[]): Promise<Variant[]> {
+    look(this.budget)
     const ready = new Set<Variant>()
     const all = names.map(async (name) => {
       await Promise.all((await this.#kernels(name)).map((kernel) => kernel.pipeline))
@@ -209,7 +229,7 @@ class Trial {
     })
     let timer: ReturnType<typeof setTimeout> | undefined
     const end = new Promise((resolve) => {
-      timer = setTimeout(resolve, Math.min(2 ** 31 - 1, 1000 * Math.max(0, budget.left())))
+      timer = setTimeout(resolve, Math.min(2 ** 31 - 1, 1000 * Math.max(0, this.budget.left())))
     })
     await Promise.race([Promise.allSettled(all), end])
     clearTimeout(timer)
@@ -234,6 +254,7 @@ class Trial {
   }
 
   async #record(name: Variant, repeats: number): Promise<Recording> {
+    look(this.budget)
     const body = () => {
       for (let i = 0; i < repeats; i++) this.#dispatch(name)
     }

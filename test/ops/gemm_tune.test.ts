@@ -1,4 +1,4 @@
-import type { Device } from '../../src/gpu'
+import type { Device, Recording, Storage } from '../../src/gpu'
 import { Tensor } from '../../src/graph'
 import { gemm } from '../../src/ops/gemm'
 import { choosing, usual, type Variant } from '../../src/ops/gemm_kernels'
@@ -132,5 +132,34 @@ test('where time runs out, or memory, nothing is chosen', async () => {
   let asked = 0
   assert.is(await fastest(device, blank, { left: () => (asked++ ? 0 : 1) }), undefined, 'after some')
   assert.is(await fastest(device, { ...blank, k: 4096, b: { rowStride: 1 << 10 } }, endless), undefined)
+  device.destroy()
+})
+
+test('the budget is overrun by a lap or by one compiling at most, wherever it ends', async () => {
+  const device = await openTestDevice({})
+  const { blank, all, own } = product(device)
+  const quick = all.find((name) => name !== own) as Variant
+  const { record, run } = device
+  // What is compiled takes 40 ms, and so does a product that is looked at.
+  device.record = async <T>(name: string, body: () => T, keep: (result: T) => Storage[]) => {
+    const made = await record.call(device, name, body, keep)
+    clock += 40
+    return made as { recording: Recording; result: T }
+  }
+  device.run = (dispatch) => {
+    if (!device.recording && dispatch.op === 'tuned') clock += 40
+    run.call(device, dispatch)
+  }
+  const whole = async (limit: number) => {
+    clock = 0
+    const budget = { left: () => (limit - clock) / 1000, clock: () => clock }
+    return whereQuick(device, [quick], () => fastest(device, blank, budget))
+  }
+  assert.is(await whole(1e6), quick)
+  const needed = clock
+  for (const limit of [0, 100, 170, 500, 900, needed / 2, needed - 60, needed - 20]) {
+    const found = await whole(limit)
+    assert.ok(clock <= limit + (found === undefined ? 150 : 0), `${limit} of ${needed} ms: ${clock}`)
+  }
   device.destroy()
 })
