@@ -142,7 +142,7 @@ test('the budget is overrun by a lap or by one compiling at most, wherever it en
   const { record, run } = device
   // What is compiled takes 40 ms, and so does a product that is looked at.
   device.record = async <T>(name: string, body: () => T, keep: (result: T) => Storage[]) => {
-    const made = await record.call(device, name, body, keep)
+    const made = await record.call(device, name, body, keep as (result: unknown) => Storage[])
     clock += 40
     return made as { recording: Recording; result: T }
   }
