@@ -46,10 +46,10 @@ async function taken(software: boolean, device: Device, body: () => Promise<void
   }
 }
 
-/** Runs `body` with products by large tiles wherever they can be, as on a GPU with much to do. */
-export async function byBlocks(side: number, body: () => Promise<void>): Promise<void> {
+/** Runs `body` with products by large tiles wherever they can be, as on a GPU with much to do; `kernel`: by a form of theirs. */
+export async function byBlocks(side: number, body: () => Promise<void>, kernel = 'blocks'): Promise<void> {
   const before = [...extras]
-  extras.unshift({ all: () => [], usual: (job) => (vectorForm(job) === null ? undefined : `blocks-${side}`) })
+  extras.unshift({ all: () => [], usual: (job) => (vectorForm(job) === null ? undefined : `${kernel}-${side}`) })
   try {
     await body()
   } finally {

@@ -70,6 +70,13 @@ test('feedForward: odd sizes and multiples of 4, over one tile, both gelus; on p
     })
 })
 
+test('feedForward: by every form of large tiles that a tuner may choose gelu and its slope come once', async () => {
+  const device = await openTestDevice()
+  await import('../../src/ops/gemm_variants')
+  for (const kernel of ['ahead', 'baked-blocks', 'baked-ahead', 'split-2×blocks'])
+    await byBlocks(8, () => check(device, [37, 20, 68, 12], kernel), kernel)
+})
+
 test('feedForward: x, the weights or all in half floats: y as x, gradients f32', async () => {
   const device = await openTestDevice()
   for (const half of [[0, 1, 3], [0], [1, 3]]) {
