@@ -20,15 +20,15 @@ const form =
 const m = (file: string, find: string, replace: string, when?: Mutation['when']): Mutation => ({ file, find, replace, when })
 
 const pointwise: Mutation[] = [
-  m('activation', '-12.0)) * phi(v)', '-12.0)) * phi(-v)', forward),
+  m('activation', '- a * bell(a)', '+ a * bell(a)', forward),
   m('activation', 'onePlusTanh(0.7978845608028654 * (c + 0.044715', 'onePlusTanh(0.7978845608028654 * (c - 0.044715', forward),
   m('activation', 'return tanhSafe(v);', 'return -tanhSafe(v);', forward),
   m('activation', 'select(v, Cell(0.0), v < Cell(0.0))', 'select(v, Cell(0.0), v > Cell(0.0))', forward),
-  m('activation', 'return phi(v) + c', 'return phi(v) - c', backward),
+  m('activation', '(mills(a) - 0.39', '(mills(a) + 0.39', backward),
   m('activation', '0.5 * onePlusTanh(u) + 0.5', '0.5 * onePlusTanh(u) - 0.5', backward),
   m('activation', 'return sech2(v);', 'return -sech2(v);', backward),
   m('activation', 'Cell(1.0), v > Cell(0.0))', 'Cell(1.0), v < Cell(0.0))', backward),
-  m('activation', '(-0.0724039077758789', '(0.0724039077758789', form(0)),
+  m('activation', '(2.88469267', '(-2.88469267', form(0)),
   m('activation', 'min(start + PER_THREAD, p.count)', 'start + PER_THREAD', (c) => c.PER_THREAD === 4),
   m('elementwise', 'Cell(a[i]) + Cell(b[j])', 'Cell(a[i]) - Cell(b[j])'),
   m('elementwise', 'Cell(a[i]) - Cell(b[j])', 'Cell(a[i]) + Cell(b[j])'),
@@ -138,9 +138,9 @@ const products: Mutation[] = [
   m('matmul_blocks', '[fromB.x % 4u]', '[fromB.y % 4u]'),
   m('matmul_blocks', 'p.biasOff + b0 * n()', 'p.biasOff'),
   m('matmul_blocks', 'value += f32(c[at])', 'value -= f32(c[at])'),
-  m('matmul_blocks', '(-0.0724039077758789', '(0.0724039077758789', gelu),
+  m('matmul_blocks', '(2.88469267', '(-2.88469267', gelu),
   m('matmul_blocks', '-100.0) * onePlusTanh', '-100.0) * -onePlusTanh', gelu),
-  m('matmul_blocks', 'return phi(v) + x', 'return phi(v) - x', gelu),
+  m('matmul_blocks', '(mills(a) - 0.39', '(mills(a) + 0.39', gelu),
   m('matmul_blocks', '0.5 * onePlusTanh(u) + 0.5', '0.5 * onePlusTanh(u) - 0.5', gelu),
   m('matmul_blocks', 'let i = at - p.cOff', 'let i = at', gelu),
   m(
