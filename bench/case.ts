@@ -2,18 +2,21 @@ import type { Batch } from './model'
 
 /** What a row computes. Inputs follow from it alone, so that every participant gets the same. */
 export type Work =
-  | { kind: 'matmul'; m: number; n: number; k: number; batch: number; transposeA: boolean; transposeB: boolean }
+  | { kind: 'matmul'; m: number; n: number; k: number; batch: number; transposeA: boolean; transposeB: boolean; half?: boolean }
   | { kind: 'conversion'; layers: number; n: number; r: number; backward: boolean }
   | { kind: 'softmax' | 'layernorm' | 'gelu'; rows: number; columns: number }
   | { kind: 'attention'; batch: number; length: number; heads: number; d: number }
   | ({ kind: 'forward' } & Batch)
-  | ({ kind: 'train'; method: Method } & Batch)
+  | ({ kind: 'train'; method: Method; half?: boolean } & Batch)
   | { kind: 'roofline'; what: 'multiply-add' | 'copy'; size: number }
   | { kind: 'replay'; dispatches: number; recorded: boolean }
 
 export type Method = 'lora' | 'condlora' | 'full'
-export type Kind = Work['kind']
-export type WorkOf<K extends Kind> = Extract<Work, { kind: K }>
+/** Work with half floats is a kind of its own: few libraries have them. */
+export type Kind = Work['kind'] | 'half matmul' | 'half train'
+export type WorkOf<K extends Kind> = Extract<Work, { kind: K extends `half ${infer Plain}` ? Plain : K }>
+export const kindOf = (work: Work): Kind =>
+  'half' in work && work.half ? (`half ${work.kind}` as 'half matmul' | 'half train') : work.kind
 
 /** A row of the report. */
 export interface Case<W extends Work = Work> {
@@ -54,6 +57,10 @@ export interface Participant {
   jobs: { [K in Kind]?: Maker<K> }
   /** Why there are no others. */
   cannot?: { [K in Kind]?: string }
+  /** Its device has half floats. */
+  half?: boolean
+  /** What of it is experimental here, in words. */
+  experimental?: string
   /** Resolves when the device has done all that was handed to it. */
   finish(): Promise<unknown>
 }

@@ -1,4 +1,4 @@
-import type { Case, Job, Maker, Participant, Work } from './case'
+import { type Case, type Job, kindOf, type Maker, type Participant, type Work } from './case'
 import { counts } from './meter'
 import { checkedSteps } from './model'
 
@@ -47,8 +47,9 @@ export interface Effort {
 
 /** Prepares, warms up, checks against float64, then times calls one by one until the device is done with each. */
 export async function measure(row: Case, participant: Participant, effort: Effort): Promise<Outcome> {
-  const maker = participant.jobs[row.work.kind] as Maker<Work['kind']> | undefined
-  if (!maker) return { status: 'failed', message: `has no ${row.work.kind}` }
+  const kind = kindOf(row.work)
+  const maker = participant.jobs[kind] as Maker<Work['kind']> | undefined
+  if (!maker) return { status: 'failed', message: `has no ${kind}` }
   let job: Job | undefined
   try {
     job = await maker(row.work as never)

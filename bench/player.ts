@@ -2,7 +2,7 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { type Case, rowKey } from './case'
+import { type Case, kindOf, rowKey } from './case'
 import type { Plan } from './cases'
 import { squares } from './cases/matmul'
 import type { Effort, Outcome } from './measure'
@@ -20,6 +20,8 @@ export interface Alone {
 export interface PlayerOptions {
   adapter: string | undefined
   wrong: boolean
+  /** Asks for what is experimental. */
+  experimental: boolean
   /** Seconds that a first call may be predicted to take. */
   limit: number
   effort: Pick<Effort, 'budgetMs' | 'most'>
@@ -33,6 +35,8 @@ export class Player {
   version = ''
   adapter = ''
   software = false
+  half = false
+  experimental = ''
   cannot: Hello['cannot'] = {}
   /** Why it cannot take part. */
   trouble = ''
@@ -63,7 +67,7 @@ export class Player {
 
   async play(row: Case, plan: Plan): Promise<Outcome> {
     if (this.trouble) return { status: 'failed', message: this.trouble }
-    const reason = this.cannot[row.work.kind]
+    const reason = this.cannot[kindOf(row.work)]
     if (reason !== undefined) return { status: 'failed', message: reason }
     const seconds = this.#speed.predict(row)
     if (seconds > this.options.limit) return { status: 'left out', seconds }
@@ -109,7 +113,7 @@ export class Player {
   }
 
   async #spawn(): Promise<Process> {
-    const process = new Process(this.name, this.options.adapter)
+    const process = new Process(this.name, this.options)
     Object.assign(this, await process.hello())
     return process
   }
@@ -120,8 +124,8 @@ class Process {
   readonly #child: ChildProcess
   #errors = ''
 
-  constructor(name: string, adapter: string | undefined) {
-    this.#child = fork(file, [name, adapter ?? ''], {
+  constructor(name: string, { adapter, experimental }: Pick<PlayerOptions, 'adapter' | 'experimental'>) {
+    this.#child = fork(file, [name, adapter ?? '', experimental ? 'experimental' : ''], {
       execArgv: participants[name].flags ?? [],
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     })

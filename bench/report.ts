@@ -28,6 +28,8 @@ export interface Report {
   machine: { system: string; processors: string; load: number }
   /** What each participant computes on: only equal ones compare. */
   adapters: Record<string, string>
+  /** What of ours is experimental, where that was asked for. */
+  experimental?: string
   quick: boolean
   rows: Row[]
 }

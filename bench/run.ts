@@ -1,4 +1,4 @@
-// `npm run bench -- [--quick] [--json FILE] [--only GROUP,…] [--rows TEXT] [--rivals a,b | none] [--adapter NAME] [--limit SECONDS]`
+// `npm run bench -- [--quick] [--json FILE] [--only GROUP,…] [--rows TEXT] [--rivals a,b | none] [--adapter NAME] [--limit SECONDS] [--experimental]`
 
 import { version, webgpuVersion } from 'condlora:build'
 import { renameSync, writeFileSync } from 'node:fs'
@@ -6,6 +6,7 @@ import { cpus, loadavg, release } from 'node:os'
 import { parseArgs } from 'node:util'
 import { type Case, ours } from './case'
 import { casesOf, type Plan, tinyCases } from './cases'
+import { halfShapes } from './cases/matmul'
 import type { Outcome } from './measure'
 import { rivalNames } from './participants'
 import { Player } from './player'
@@ -20,6 +21,7 @@ const usage = `npm run bench -- [options]
   --rivals NAMES    only these rivals, or none: ${rivalNames.join(', ')}
   --adapter NAME    the adapter whose name contains this
   --limit SECONDS   leave out rows whose first call is predicted to take longer (20; --quick: 3)
+  --experimental    ours may take the GPU's matrix units, once they were found right
   --wrong           spoil every result: shows that wrong ones are found`
 
 const { values } = parseArgs({
@@ -31,6 +33,7 @@ const { values } = parseArgs({
     rivals: { type: 'string' },
     adapter: { type: 'string' },
     limit: { type: 'string' },
+    experimental: { type: 'boolean', default: false },
     wrong: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
@@ -54,10 +57,14 @@ function inGroups(plan: Plan): Case[] {
   const all = casesOf(plan)
   if (values.only === undefined) return all
   const groups = values.only.split(',')
-  const known = [...new Set([...all, ...tinyCases].map((row) => row.group))]
+  const rows = [...all, ...tinyCases(plan)]
+  const known = [...new Set(rows.map((row) => row.group))]
   const unknown = groups.find((group) => !known.includes(group))
-  if (unknown !== undefined) throw new Error(`--only: there is no group ${JSON.stringify(unknown)}; there are ${known.join(', ')}`)
-  return [...all, ...tinyCases].filter((row) => groups.includes(row.group))
+  if (unknown !== undefined) {
+    const why = unknown === halfShapes[0].group ? ' here: it wants a device with shader-f16' : ''
+    throw new Error(`--only: there is no group ${JSON.stringify(unknown)}${why}; there are ${known.join(', ')}`)
+  }
+  return rows.filter((row) => groups.includes(row.group))
 }
 
 async function main(): Promise<void> {
@@ -67,7 +74,10 @@ async function main(): Promise<void> {
   if (!(limit > 0)) throw new Error(`--limit: wanted seconds, got ${JSON.stringify(values.limit)}`)
   const effort = quick ? { budgetMs: 400, most: 5 } : { budgetMs: 2000, most: 9 }
   const start = Date.now()
-  const players = [ours, ...rivalsWanted()].map((name) => new Player(name, { adapter: values.adapter, wrong: values.wrong, limit, effort }))
+  const { adapter, wrong } = values
+  const players = [ours, ...rivalsWanted()].map(
+    (name) => new Player(name, { adapter, wrong, limit, effort, experimental: values.experimental && name === ours }),
+  )
   try {
     await play(players, start)
   } finally {
@@ -80,7 +90,7 @@ async function play(players: Player[], start: number): Promise<void> {
   for (const player of players) await player.begin()
   const [own, ...others] = players
   if (own.trouble) throw new Error(own.trouble)
-  const plan: Plan = { software: own.software, quick }
+  const plan: Plan = { software: own.software, quick, half: own.half }
   const report: Report = {
     adapter: own.adapter,
     versions: {
@@ -95,6 +105,7 @@ async function play(players: Player[], start: number): Promise<void> {
       load: loadavg()[0],
     },
     adapters: Object.fromEntries(players.map((p) => [p.name, p.adapter])),
+    ...(values.experimental ? { experimental: own.experimental } : {}),
     quick,
     rows: [],
   }

@@ -1,4 +1,4 @@
-import type { Case } from './case'
+import { type Case, kindOf } from './case'
 import type { Outcome } from './measure'
 
 /** How fast a participant multiplies here, from its products so far: it predicts how long a row's first call will take. */
@@ -6,7 +6,7 @@ export class Speed {
   readonly #rates: number[] = []
 
   learn({ flops, work }: Case, outcome: Outcome): void {
-    if (outcome.status === 'ok' && work.kind === 'matmul' && flops > 1e7) this.#rates.push(flops / (outcome.measured.ms / 1000))
+    if (outcome.status === 'ok' && kindOf(work) === 'matmul' && flops > 1e7) this.#rates.push(flops / (outcome.measured.ms / 1000))
   }
 
   /** Seconds. */

@@ -2,11 +2,12 @@
 import { ours } from './case'
 import { best, type Report, type Row, ratio } from './report'
 
-export function printHead({ adapter, versions, machine, adapters, quick }: Report): void {
+export function printHead({ adapter, versions, machine, adapters, experimental, quick }: Report): void {
   const named = Object.entries(versions).map(([name, version]) => `${name} ${version}`)
   console.log(`condlora bench${quick ? ' --quick' : ''}`)
   console.log(`  adapter   ${adapter}`)
   for (const [who, on] of Object.entries(adapters)) if (on !== adapter) console.log(`            ${who}: ${on || 'does not run here'}`)
+  if (experimental) console.log(`            ${ours} --experimental: ${experimental}`)
   console.log(`  versions  ${named.join(', ')}`)
   console.log(`  machine   ${machine.processors}, ${machine.system}, load average ${machine.load.toFixed(2)}`)
   console.log('  Medians; every result was checked against float64 before it counts. "× …" is how many times better ours is.\n')

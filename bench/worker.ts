@@ -12,6 +12,8 @@ export interface Hello {
   /** `WebAssembly` where no GPU is used. */
   adapter: string
   software: boolean
+  half: boolean
+  experimental: string
   /** Kinds of work that it does not do, and why. */
   cannot: { [K in Kind]?: string }
 }
@@ -40,21 +42,20 @@ async function provideGpu(adapter: string | undefined): Promise<void> {
   meter()
 }
 
-async function start(name: string, adapter: string | undefined): Promise<Participant> {
+async function start(name: string, adapter: string | undefined, experimental: boolean): Promise<Participant> {
   const { gpu, open } = participants[name]
   if (gpu) await provideGpu(adapter)
-  const participant = await open({ software: true, adapter })
+  const participant = await open({ software: true, adapter, experimental })
   // Some open their device with their first work.
   if (gpu) opened.adapter ||= describe((await navigator.gpu.requestAdapter()) as GPUAdapter)
   const software = !gpu || /software/.test(opened.adapter)
-  send({
-    hello: { version: participant.version, adapter: gpu ? opened.adapter : 'WebAssembly', software, cannot: participant.cannot ?? {} },
-  })
+  const { version, half = false, experimental: says = '', cannot = {} } = participant
+  send({ hello: { version, adapter: gpu ? opened.adapter : 'WebAssembly', software, half, experimental: says, cannot } })
   return participant
 }
 
 async function answer(participant: Participant, { key, plan, effort, wrong }: Request): Promise<Reply> {
-  const row = [...casesOf(plan), ...tinyCases].find((r) => rowKey(r) === key)
+  const row = [...casesOf(plan), ...tinyCases(plan)].find((r) => rowKey(r) === key)
   if (!row) throw new Error(`there is no row ${JSON.stringify(key)}`)
   const cpu = () => {
     const { user, system } = process.cpuUsage()
@@ -64,14 +65,14 @@ async function answer(participant: Participant, { key, plan, effort, wrong }: Re
   return { outcome, peakBytes: process.resourceUsage().maxRSS * 1024 }
 }
 
-const [name, adapter] = process.argv.slice(2)
+const [name, adapter, experimental] = process.argv.slice(2)
 // Whoever asked is gone.
 process.on('disconnect', () => process.exit())
 process.on('uncaughtException', (thrown) => {
   send({ failed: messageOf(thrown) })
   setTimeout(() => process.exit(1), 50)
 })
-const participant = await start(name, adapter || undefined).catch((thrown: unknown) => {
+const participant = await start(name, adapter || undefined, experimental !== '').catch((thrown: unknown) => {
   send({ failed: messageOf(thrown) })
   return null
 })

@@ -1,7 +1,7 @@
 import type { Case } from '../case'
 import { attentions } from './attention'
 import { conversions } from './conversion'
-import { adapterShapes, modelShapes, squares } from './matmul'
+import { adapterShapes, halfShapes, inHalves, modelShapes, squares } from './matmul'
 import { batches, forward, train } from './models'
 import { replays } from './replay'
 import { rooflines } from './roofline'
@@ -12,6 +12,8 @@ export interface Plan {
   software: boolean
   /** A few rows of each kind. */
   quick: boolean
+  /** Our device has half floats. */
+  half: boolean
 }
 
 /** Rows that say nothing new, or take long: left out of `--quick`. */
@@ -31,33 +33,44 @@ const long = new Set([
   '4×12×(128×64)',
   '8×12×(512×32)',
   '6×384 8×64 full',
+  '6×384 8×64 LoRA fp16',
+  '6×384 8×64 CondLoRA fp16',
 ])
 const isLong = ({ name }: Case) => long.has(name) || name.startsWith('RoBERTa-base')
 
+const methods = ['lora', 'condlora', 'full'] as const
+const halfMethods = ['lora', 'condlora'] as const
+
 /** Every row of the report, in order. */
-export function casesOf({ software, quick }: Plan): Case[] {
+export function casesOf({ software, quick, half }: Plan): Case[] {
   const base = software ? batches.baseSoftware : batches.baseGpu
   const trained = [batches.mini, batches.minilm, base]
   const all = [
     ...rooflines(software),
     ...squares,
     ...modelShapes,
+    ...(half ? halfShapes : []),
     ...adapterShapes,
     ...conversions,
     ...rowCases,
     ...attentions,
     ...trained.map((batch) => forward(batch)),
-    ...trained.flatMap((batch) => (['lora', 'condlora', 'full'] as const).map((method) => train(batch, method))),
+    ...trained.flatMap((batch) => [
+      ...methods.map((method) => train(batch, method)),
+      ...(half ? halfMethods.map((method) => train(batch, method, true)) : []),
+    ]),
     ...replays,
   ]
   return quick ? all.filter((row) => !isLong(row)) : all
 }
 
 /** Rows so small that they only show that the instrument works. */
-export const tinyCases: Case[] = [
-  { ...squares[0], group: 'tiny' },
-  { ...forward(batches.tiny), group: 'tiny' },
-  { ...train(batches.tiny, 'lora'), group: 'tiny' },
-  { ...train(batches.tiny, 'condlora'), group: 'tiny' },
-  { ...train(batches.tiny, 'full'), group: 'tiny' },
-]
+export const tinyCases = ({ half }: Plan): Case[] =>
+  [
+    squares[0],
+    forward(batches.tiny),
+    ...methods.map((method) => train(batches.tiny, method)),
+    ...(half
+      ? [{ ...inHalves(squares[0]), name: 'square 256 f16' }, ...halfMethods.map((method) => train(batches.tiny, method, true))]
+      : []),
+  ].map((row): Case => ({ ...row, group: 'tiny' }))

@@ -1,10 +1,14 @@
+import { fromHalf, toHalf } from '../../src/io/half'
 import { type Case, distance, type WorkOf } from '../case'
 import { numbers } from '../random'
 
 type Matmul = WorkOf<'matmul'>
 
-/** a [batch, m, k] (or k, m) and b [batch, k, n] (or n, k). */
-export const matmulInputs = ({ m, n, k, batch }: Matmul) => ({ a: numbers('a', batch * m * k), b: numbers('b', batch * k * n) })
+/** a [batch, m, k] (or k, m) and b [batch, k, n] (or n, k); numbers that half floats are, where they are to be that. */
+export function matmulInputs({ m, n, k, batch, half }: Matmul) {
+  const draw = (name: string, size: number) => (half ? fromHalf(toHalf(numbers(name, size))) : numbers(name, size))
+  return { a: draw('a', batch * m * k), b: draw('b', batch * k * n) }
+}
 export const aShape = ({ m, k, transposeA }: Matmul) => (transposeA ? [k, m] : [m, k])
 export const bShape = ({ n, k, transposeB }: Matmul) => (transposeB ? [n, k] : [k, n])
 
@@ -32,6 +36,9 @@ function product(matrix: Float32Array, rows: number, columns: number, transposed
   return out
 }
 
+/** Results that are half floats are off by up to 5e-4 each. */
+export const halfLimit = 2e-3
+
 export function matmul(group: string, name: string, sizes: Partial<Matmul> & { m: number; n: number; k: number }): Case<Matmul> {
   const work: Matmul = { kind: 'matmul', batch: 1, transposeA: false, transposeB: false, ...sizes }
   const flops = 2 * work.batch * work.m * work.n * work.k
@@ -44,7 +51,7 @@ export function matmul(group: string, name: string, sizes: Partial<Matmul> & { m
     amount: flops / 1e9,
     flops,
     error: ([c]) => error(work, c),
-    limit: 1e-4,
+    limit: work.half ? halfLimit : 1e-4,
   }
 }
 
@@ -75,3 +82,8 @@ export const adapterShapes = [
   matmul('adapter', 'x·Aᵀ 512×768×8', { m: 512, n: 8, k: 768, transposeB: true }),
   matmul('adapter', 'h·Bᵀ 512×8×768', { m: 512, n: 768, k: 8, transposeB: true }),
 ]
+
+/** The same with a, b and the result in half floats. */
+export const inHalves = ({ name, work }: Case<Matmul>) => matmul('half precision', name, { ...work, half: true })
+
+export const halfShapes = [...squares.filter(({ work }) => [512, 1024, 4096].includes(work.m)), ...modelShapes.slice(0, 6)].map(inHalves)

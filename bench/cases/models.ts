@@ -1,6 +1,7 @@
 import { type Case, distance, type Method, type WorkOf } from '../case'
 import { type Batch, forwardFlops, type ModelName, stepFlops, trainedShapes } from '../model'
 import references from '../reference.json' with { type: 'json' }
+import { halfLimit } from './matmul'
 
 interface Reference {
   logits?: number[]
@@ -40,12 +41,12 @@ export function forward(batch: Batch): Case<WorkOf<'forward'>> {
   }
 }
 
-/** A step's result is [losses of the checked steps, ‖first moment‖ by the names in order]. */
-export function train(batch: Batch, method: Method): Case<WorkOf<'train'>> {
-  const work: WorkOf<'train'> = { kind: 'train', method, ...batch }
+/** With `half` a base in half floats (`dtype: 'fp16'`). A step's result is [losses of the checked steps, ‖first moment‖ by the names in order]. */
+export function train(batch: Batch, method: Method, half = false): Case<WorkOf<'train'>> {
+  const work: WorkOf<'train'> = { kind: 'train', method, half, ...batch }
   return {
     group: 'train',
-    name: `${titleOf(batch)} ${{ lora: 'LoRA', condlora: 'CondLoRA', full: 'full' }[method]}`,
+    name: `${titleOf(batch)} ${{ lora: 'LoRA', condlora: 'CondLoRA', full: 'full' }[method]}${half ? ' fp16' : ''}`,
     unit: 'samples/s',
     better: 'higher',
     work,
@@ -60,7 +61,7 @@ export function train(batch: Batch, method: Method): Case<WorkOf<'train'>> {
       const off = norms.map((norm, i) => Math.abs(moments[i] - norm) / Math.max(norm, all / 1000))
       return Math.max(distance(losses, wanted.losses ?? []), ...off.map((x) => x / 10))
     },
-    limit: 1e-3,
+    limit: half ? halfLimit : 1e-3,
     alone: true,
   }
 }

@@ -29,9 +29,12 @@ import { adapter, type Batch, checkedSteps, configJson, layerNormEps, optimizer,
 /** This library, as its users run it: a list that is recorded once and replayed. */
 export async function open(options: OpenDeviceOptions): Promise<Participant & { device: Device }> {
   const device = await openDevice({ log: () => {}, ...options })
+  const half = device.features.has('shader-f16')
   return {
     device,
     version,
+    half,
+    experimental: options.experimental ? (await (await import('../../src/doctor/units')).checkUnits(device)).says : undefined,
     finish: () => device.sync(),
     jobs: {
       matmul: (work) => product(device, work),
@@ -44,6 +47,8 @@ export async function open(options: OpenDeviceOptions): Promise<Participant & { 
       train: (work) => train(device, work),
       roofline: (work) => roofline(device, work),
       replay: (work) => replay(device, work),
+      'half matmul': (work) => product(device, work),
+      'half train': (work) => train(device, work),
     },
   }
 }
@@ -60,11 +65,12 @@ async function recorded(device: Device, build: () => Tensor[]): Promise<Job & { 
 }
 
 function product(device: Device, work: WorkOf<'matmul'>): Promise<Job> {
-  const { batch, transposeA, transposeB } = work
+  const { batch, transposeA, transposeB, half } = work
   const inputs = matmulInputs(work)
   const lead = batch > 1 ? [batch] : []
-  const a = Tensor.from(device, inputs.a, [...lead, ...aShape(work)])
-  const b = Tensor.from(device, inputs.b, [...lead, ...bShape(work)])
+  const dtype = half ? 'f16' : 'f32'
+  const a = Tensor.from(device, inputs.a, [...lead, ...aShape(work)], dtype)
+  const b = Tensor.from(device, inputs.b, [...lead, ...bShape(work)], dtype)
   return recorded(device, () => [matmul(a, b, { transposeA, transposeB })])
 }
 
@@ -118,8 +124,14 @@ async function conversion(device: Device, work: WorkOf<'conversion'>): Promise<J
   return { ...job, read }
 }
 
-function seededModel(device: Device, { model: name }: Batch): ModelForSequenceClassification {
-  const model = new ModelForSequenceClassification(device, encoderConfig(configJson(name), name), name)
+function seededModel(device: Device, { model: name, half }: Batch & { half?: boolean }): ModelForSequenceClassification {
+  const model = new ModelForSequenceClassification(
+    device,
+    encoderConfig(configJson(name), name),
+    name,
+    undefined,
+    half ? () => 'f16' : undefined,
+  )
   for (const [path, tensor] of model.encoder.tensors) tensor.write(startValues(`roberta.${path}`, tensor.shape))
   for (const [path, tensor] of model.head.tensors) tensor.write(startValues(path, tensor.shape))
   return model

@@ -22,6 +22,8 @@ export async function open(): Promise<Participant> {
     cannot: {
       conversion: 'no operators; a product over the layers would be the matmul row again',
       forward: 'no operators: a model would have to be written kernel by kernel',
+      'half matmul': 'its numbers are f32 alone',
+      'half train': 'no automatic differentiation, no operators, no optimizer, no half floats',
       train: 'no automatic differentiation, no operators, no optimizer',
     },
   }

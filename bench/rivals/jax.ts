@@ -34,7 +34,11 @@ export async function open(backend: 'webgpu' | 'wasm'): Promise<Participant> {
   return {
     version: '0.1.25',
     finish: () => Promise.resolve(backend === 'webgpu' ? jax.getWebGPUDevice().queue.onSubmittedWorkDone() : undefined),
-    jobs: { matmul: product, conversion, softmax: rows, layernorm: rows, gelu: rows, attention: heads, forward, train },
+    jobs: {
+      ...{ matmul: product, conversion, softmax: rows, layernorm: rows, gelu: rows, attention: heads, forward, train },
+      'half matmul': product,
+    },
+    cannot: { 'half train': 'has half floats, and neither autocast nor loss scaling: each operator of the model would be cast by hand' },
   }
 }
 
@@ -53,7 +57,7 @@ function repeated(compute: (...inputs: Array[]) => Array[], inputs: Array[]): Jo
       results = compiled(...inputs.map((x) => x.ref)) as Array[]
       await jax.blockUntilReady(results)
     },
-    read: () => Promise.all(results.map((r) => numbersOf(r.ref))),
+    read: () => Promise.all(results.map((r) => numbersOf(r.ref.astype('float32')))),
     dispose: () => {
       drop()
       for (const x of inputs) x.dispose()
@@ -63,13 +67,13 @@ function repeated(compute: (...inputs: Array[]) => Array[], inputs: Array[]): Jo
 }
 
 function product(work: WorkOf<'matmul'>): Job {
-  const { batch, transposeA, transposeB } = work
+  const { batch, transposeA, transposeB, half } = work
   const { a, b } = matmulInputs(work)
   const lead = batch > 1 ? [batch] : []
   const flip = (x: Array) => np.matrixTranspose(x)
   return repeated(
     (x, y) => [np.matmul(transposeA ? flip(x) : x, transposeB ? flip(y) : y)],
-    [array(a, [...lead, ...aShape(work)]), array(b, [...lead, ...bShape(work)])],
+    [array(a, [...lead, ...aShape(work)]), array(b, [...lead, ...bShape(work)])].map((x) => (half ? x.astype('float16') : x)),
   )
 }
 

@@ -32,7 +32,7 @@ const Model = Root.fromJSON({
   },
 }).lookupType('Model')
 
-const dataTypes = { float32: 1, int32: 6, int64: 7 }
+const dataTypes = { float32: 1, int32: 6, int64: 7, float16: 10 }
 
 type Attributes = Record<string, number | number[] | { float: number }>
 
@@ -42,7 +42,10 @@ export class Graph {
   readonly #constants: object[] = []
   readonly #inputs: object[] = []
 
-  input(name: string, dims: readonly number[], type: keyof typeof dataTypes = 'float32'): string {
+  /** `dtype`: of inputs that say no other, and of what it gives. */
+  constructor(readonly dtype: 'float32' | 'float16' = 'float32') {}
+
+  input(name: string, dims: readonly number[], type: keyof typeof dataTypes = this.dtype): string {
     this.#inputs.push(value(name, dims, type))
     return name
   }
@@ -72,7 +75,7 @@ export class Graph {
       node: this.#nodes,
       initializer: this.#constants,
       input: this.#inputs,
-      output: output.map(([name, dims]) => value(name, dims, 'float32')),
+      output: output.map(([name, dims]) => value(name, dims, this.dtype)),
     }
     return Model.encode(Model.create({ irVersion: 9, opsetImport: [{ domain: '', version: 20 }], graph })).finish()
   }

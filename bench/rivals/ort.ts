@@ -1,4 +1,5 @@
 import type * as Ort from 'onnxruntime-web/webgpu'
+import { fromHalf, toHalf } from '../../src/io/half'
 import type { Job, Participant, WorkOf } from '../case'
 import { attentionInputs } from '../cases/attention'
 import { conversionInputs } from '../cases/conversion'
@@ -20,11 +21,13 @@ export async function open(provider: Provider): Promise<Participant> {
   // The device exists after the first session.
   const device = async () => (await ort.env.webgpu.device) as GPUDevice
   const run = (graph: Graph, outputs: Outputs, inputs: Inputs) => repeated(provider, graph, outputs, inputs)
+  const noTraining = `onnxruntime-web ${ort.env.versions.web} does not train: it exports no TrainingSession`
   return {
     version: ort.env.versions.web ?? '',
     finish: async () => (provider === 'webgpu' ? (await device()).queue.onSubmittedWorkDone() : undefined),
     jobs: {
       matmul: (work) => product(work, run),
+      'half matmul': (work) => product(work, run),
       conversion: (work) => conversion(work, run),
       softmax: (work) => rows(work, run),
       layernorm: (work) => rows(work, run),
@@ -32,7 +35,7 @@ export async function open(provider: Provider): Promise<Participant> {
       attention: (work) => heads(work, run),
       forward: (work) => forward(work, provider),
     },
-    cannot: { train: `onnxruntime-web ${ort.env.versions.web} does not train: it exports no TrainingSession` },
+    cannot: { train: noTraining, 'half train': noTraining },
   }
 }
 
@@ -53,6 +56,7 @@ function takeViews(): void {
 }
 
 async function repeated(provider: Provider, graph: Graph, outputs: Outputs, inputs: Inputs): Promise<Job> {
+  const { dtype } = graph
   const session = await ort.InferenceSession.create(graph.bytes(outputs), {
     executionProviders: [provider],
     ...(provider === 'webgpu' ? { preferredOutputLocation: 'gpu-buffer' as const } : {}),
@@ -60,11 +64,12 @@ async function repeated(provider: Provider, graph: Graph, outputs: Outputs, inpu
   const device = provider === 'webgpu' ? ((await ort.env.webgpu.device) as GPUDevice) : null
   const buffers: GPUBuffer[] = []
   const place = (data: Float32Array, dims: readonly number[]): Ort.Tensor => {
-    if (!device) return new ort.Tensor('float32', data, dims)
-    const buffer = device.createBuffer({ size: Math.ceil(data.byteLength / 16) * 16, usage: 0x80 | 0x8 | 0x4 })
-    device.queue.writeBuffer(buffer, 0, data as Float32Array<ArrayBuffer>)
+    const numbers = (dtype === 'float16' ? toHalf(data) : data) as Float32Array<ArrayBuffer> | Uint16Array<ArrayBuffer>
+    if (!device) return new ort.Tensor(dtype, numbers, dims)
+    const buffer = device.createBuffer({ size: Math.ceil(numbers.byteLength / 16) * 16, usage: 0x80 | 0x8 | 0x4 })
+    device.queue.writeBuffer(buffer, 0, numbers)
     buffers.push(buffer)
-    return ort.Tensor.fromGpuBuffer(buffer, { dataType: 'float32', dims: [...dims] })
+    return ort.Tensor.fromGpuBuffer(buffer, { dataType: dtype, dims: [...dims] })
   }
   const feeds = Object.fromEntries(Object.entries(inputs).map(([name, [data, dims]]) => [name, place(data, dims)]))
   let results: Record<string, Ort.Tensor> = {}
@@ -78,7 +83,7 @@ async function repeated(provider: Provider, graph: Graph, outputs: Outputs, inpu
     },
     read: async () => {
       const data = await Promise.all(outputs.map(([name]) => results[name].getData()))
-      return data.map((d) => Float32Array.from(d as Float32Array))
+      return data.map((d) => (d instanceof Uint16Array ? fromHalf(d) : Float32Array.from(d)))
     },
     dispose: () => {
       drop()
@@ -89,14 +94,14 @@ async function repeated(provider: Provider, graph: Graph, outputs: Outputs, inpu
 }
 
 function product(work: WorkOf<'matmul'>, run: Run): Promise<Job> {
-  const { m, n, batch, transposeA, transposeB } = work
+  const { m, n, batch, transposeA, transposeB, half } = work
   const { a, b } = matmulInputs(work)
   const lead = batch > 1 ? [batch] : []
   const [aDims, bDims] = [
     [...lead, ...aShape(work)],
     [...lead, ...bShape(work)],
   ]
-  const graph = new Graph()
+  const graph = new Graph(half ? 'float16' : 'float32')
   const inputs = [graph.input('a', aDims), graph.input('b', bDims)]
   const flip = (x: string) => graph.node('Transpose', [x], { perm: [0, 2, 1] })
   const y =

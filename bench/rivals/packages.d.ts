@@ -104,9 +104,10 @@ declare module 'onnxruntime-web' {
 
 declare module 'onnxruntime-web/webgpu' {
   export class Tensor {
-    constructor(type: 'float32' | 'int32', data: Float32Array | Int32Array, dims: readonly number[])
-    static fromGpuBuffer(buffer: GPUBuffer, options: { dataType: 'float32'; dims: number[] }): Tensor
-    getData(): Promise<Float32Array>
+    constructor(type: 'float32' | 'float16' | 'int32', data: Float32Array | Uint16Array | Int32Array, dims: readonly number[])
+    static fromGpuBuffer(buffer: GPUBuffer, options: { dataType: 'float32' | 'float16'; dims: number[] }): Tensor
+    /** Half floats as their bits. */
+    getData(): Promise<Float32Array | Uint16Array>
     dispose(): void
   }
   export interface InferenceSession {

@@ -26,6 +26,8 @@ import {
 
 type Tensors = Record<string, tf.Tensor>
 
+const noHalf = 'has no tensors of half floats'
+
 /** TensorFlow.js with its WebGPU backend. */
 export async function open(): Promise<Participant> {
   if (!(await tf.setBackend('webgpu'))) throw new Error('TensorFlow.js: its WebGPU backend did not start')
@@ -42,6 +44,7 @@ export async function open(): Promise<Participant> {
       return backend.device.queue.onSubmittedWorkDone()
     },
     jobs: { matmul: product, conversion, softmax: rows, layernorm: rows, gelu: rows, attention: heads, forward, train },
+    cannot: { 'half matmul': noHalf, 'half train': noHalf },
   }
 }
 

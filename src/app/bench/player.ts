@@ -1,4 +1,4 @@
-import { type Case, rowKey } from '../../../bench/case'
+import { type Case, kindOf, rowKey } from '../../../bench/case'
 import type { Plan } from '../../../bench/cases'
 import type { Outcome } from '../../../bench/measure'
 import { Speed } from '../../../bench/speed'
@@ -35,7 +35,7 @@ export class Player {
   }
 
   async play(row: Case, plan: Plan): Promise<Outcome> {
-    const reason = this.trouble || this.opened?.cannot[row.work.kind]
+    const reason = this.trouble || this.opened?.cannot[kindOf(row.work)]
     if (reason) return { status: 'failed', message: reason }
     const seconds = this.#speed.predict(row)
     if (seconds > limitSeconds) return { status: 'left out', seconds }

@@ -31,7 +31,9 @@ const titles: Record<string, string> = {
 }
 
 /** What the page can measure; most of the rows of `npm run bench` are too much for a visitor. */
-export const pageRows = casesOf({ software: false, quick: false }).filter((row) => shown.includes(row.name) && row.group in titles)
+export const pageRows = casesOf({ software: false, quick: false, half: false }).filter(
+  (row) => shown.includes(row.name) && row.group in titles,
+)
 export const titleOf = ({ group, name }: Pick<Case, 'group' | 'name'>) => `${titles[group] ?? group} ${name}`.trim()
 
 export interface Progress {
@@ -59,7 +61,7 @@ export async function runRows(rows: Case[], signal: AbortSignal, tell: (progress
     report.adapter = own.opened?.adapter ?? ''
     report.adapters = Object.fromEntries(players.map((p) => [p.name, p.opened?.adapter ?? '']))
     for (const { name, opened } of players) if (opened) report.versions[name] = opened.version
-    const plan: Plan = { software: own.opened?.software ?? false, quick: false }
+    const plan: Plan = { software: own.opened?.software ?? false, quick: false, half: false }
     say('checking the kernels')
     progress.doctor = await own.doctor()
     for (const row of rows) {
