@@ -1,17 +1,23 @@
 import { Presets, SingleBar } from 'cli-progress'
 import pc from 'picocolors'
 import type { Trainer } from '../train'
-import type { LogEvent } from '../train/trainer_types'
+import type { FirstStepEvent, LogEvent } from '../train/trainer_types'
 
 const every = 10_000
 
 /** Shows on stderr how training goes: a bar on a terminal, elsewhere a plain line about every ten seconds. */
 export function showProgress(trainer: Trainer, say: (line: string) => void, { milestones = true } = {}): () => void {
   const view = process.stderr.isTTY ? new Bar() : new Lines(say)
+  // Once: after a lost device the process is older than what is told.
+  const first = trainer.on('firstStep', (event) => {
+    first()
+    if (milestones) view.above(pc.dim(firstStepText(performance.now() / 1000, event)))
+  })
   const ends = [
     trainer.on('step', ({ step, totalSteps }) => view.step(step, totalSteps)),
     trainer.on('log', (event) => view.log(event)),
     trainer.on('progress', ({ task, done, total }) => view.task(task, done, total)),
+    first,
     trainer.on('evaluate', ({ step, ...metrics }) => milestones && view.above(`step ${step}: ${metricsText(metrics)}`)),
     trainer.on('checkpoint', ({ folder }) => milestones && view.above(pc.dim(`checkpoint ${folder}`))),
   ]
@@ -27,6 +33,13 @@ export function metricsText(metrics: Record<string, number>): string {
     .filter(([key]) => !/(runtime|samplesPerSecond)$/i.test(key))
     .map(([key, value]) => `${key} ${value.toFixed(4)}`)
     .join('  ')
+}
+
+/** `first step after 2.6 s: 33 pipelines in 1.1 s, self-test 0.0 s (known), tuning 0.0 s`, from the start of the process. */
+function firstStepText(after: number, { pipelines, compileSeconds, selfTested, selfTestSeconds, tuneSeconds }: FirstStepEvent): string {
+  const s = (seconds: number) => `${seconds.toFixed(1)} s`
+  const checked = selfTested ? `${selfTested} kernels` : 'known'
+  return `first step after ${s(after)}: ${pipelines} pipelines in ${s(compileSeconds)}, self-test ${s(selfTestSeconds)} (${checked}), tuning ${s(tuneSeconds)}`
 }
 
 export function duration(seconds: number): string {
@@ -81,7 +94,10 @@ class Bar {
         Presets.shades_classic,
       )
       this.#bar.start(total, done, { note })
-    } else this.#bar.update(done, { note })
+    } else {
+      this.#bar.setTotal(total)
+      this.#bar.update(done, { note })
+    }
   }
 }
 

@@ -128,6 +128,7 @@ async function withProgress(trainer: Trainer, plan: Settings) {
     if (step === plan.steps) made.end()
   })
   trainer.on('progress', ({ task, done, total }) => {
+    if (task === 'compile') return // a second, and its total grows
     const made = bar(`${task} ${total}`, total)
     made.update(done, '')
     if (done === total) made.end()

@@ -68,7 +68,9 @@ export async function checkOnce(
 /** From now on every recording's kernels are checked before it is run: a wrong one is an error of `device.record`. */
 export function guard(device: Device, options: StartOptions = {}): void {
   device.afterRecord = async () => {
-    await checkPresent(device, options)
+    const begun = performance.now()
+    device.selfTest.kernels += await checkPresent(device, options)
+    device.selfTest.ms += performance.now() - begun
   }
 }
 

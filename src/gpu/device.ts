@@ -58,6 +58,8 @@ export class Device {
   readonly work: WorkQueue
   /** Awaited after each recording was made, before anybody can replay it; what it throws `record` throws. */
   afterRecord: (() => Promise<void>) | null = null
+  /** How many kernels were checked before they were run, and the ms that it took. */
+  readonly selfTest = { kernels: 0, ms: 0 }
   #pending: Command[] = []
   #recording: Recording | null = null
   #uniforms: GPUBuffer | null = null

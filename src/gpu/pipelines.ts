@@ -18,9 +18,11 @@ export interface Kernel {
 /** Kernels by text, entry point and constants; each is compiled once per device, asynchronously. */
 export class Kernels {
   readonly #cache = new Map<Shader, Map<string, Kernel>>()
-  /** How many pipelines were made, and how long the compiler took for them in all (ms, overlapping). */
+  /** How many pipelines were asked for, and how many of them are not there yet. */
   compiled = 0
-  compileMs = 0
+  open = 0
+  /** Hears when one is asked for, `open` having grown, and when it came: not while something is recorded. */
+  heard: (() => void) | null = null
 
   constructor(private readonly device: GPUDevice) {}
 
@@ -47,18 +49,25 @@ export class Kernels {
     if (takesHalf(constants) && !this.device.features.has('shader-f16'))
       throw new GpuError(`${label}: numbers of dtype f16 need the feature shader-f16, which this device has not`)
     this.compiled++
+    this.open++
+    this.heard?.()
     const compile = (source: string) => {
       const { pipeline, writes } = this.#compile(label, source, entry, constants)
       return { pipeline, text: { source, writes } }
     }
-    if (typeof shader === 'string') return { label, shader, entry, constants, ...compile(shader) }
-    const pipeline = shader().then((file) => {
-      const made = compile(file.default)
-      kernel.text = made.text
-      return made.pipeline
+    const load = (file: () => Promise<{ default: string }>) => ({
+      pipeline: file().then(({ default: source }) => {
+        const made = compile(source)
+        kernel.text = made.text
+        return made.pipeline
+      }),
     })
-    pipeline.catch(() => {}) // as below
-    const kernel: Kernel = { label, shader, entry, constants, pipeline }
+    const kernel: Kernel = { label, shader, entry, constants, ...(typeof shader === 'string' ? compile(shader) : load(shader)) }
+    const came = () => {
+      this.open--
+      this.heard?.()
+    }
+    kernel.pipeline.then(came, came) // whoever dispatches it sees the error
     return kernel
   }
 
@@ -80,20 +89,12 @@ export class Kernels {
     const module = this.device.createShaderModule({ label: op, code })
     const pipelineLayout = this.device.createPipelineLayout({ label: op, bindGroupLayouts: [layout] })
     this.device.popErrorScope().catch(() => {}) // the pipeline's rejection says it, with the compiler's notes
-    const start = performance.now()
     const pipeline = this.device
       .createComputePipelineAsync({ label: op, layout: pipelineLayout, compute: { module, entryPoint: entry } })
-      .then(
-        (made) => {
-          this.compileMs += performance.now() - start
-          return made
-        },
-        async (thrown: unknown) => {
-          const notes = (await module.getCompilationInfo()).messages.map((m) => `${m.lineNum}:${m.linePos} ${m.message}`)
-          throw new GpuError(`${op}: the kernel does not compile: ${notes.join('; ') || (thrown as Error)?.message}`)
-        },
-      )
-    pipeline.catch(() => {}) // whoever dispatches it sees the error
+      .catch(async (thrown: unknown) => {
+        const notes = (await module.getCompilationInfo()).messages.map((m) => `${m.lineNum}:${m.linePos} ${m.message}`)
+        throw new GpuError(`${op}: the kernel does not compile: ${notes.join('; ') || (thrown as Error)?.message}`)
+      })
     return { writes, pipeline }
   }
 }

@@ -4,6 +4,7 @@ export type { BeginEvent, MemoryForecast } from './forecast'
 export type { Metrics } from './metrics'
 export { Trainer } from './trainer'
 export type {
+  FirstStepEvent,
   LogEvent,
   ProgressEvent,
   RecoverEvent,

@@ -36,6 +36,8 @@ export interface RunOptions {
   gate: Gate
   evaluate: () => Promise<Metrics>
   onStep: (event: StepEvent) => void
+  /** The first step is done, not only handed to the device. */
+  onFirst: () => void
   onPause: (event: StepEvent) => void
   onLog: (event: LogEvent) => void
   onCheckpoint: (event: { step: number; folder: string }) => void
@@ -103,14 +105,16 @@ export class Run {
   async #lookAndSave(): Promise<void> {
     const { args, plan, files, signal } = this.options
     const done = this.#state.globalStep
+    const first = done === this.first + 1
     const last = done === plan.totalSteps
     const evaluate = plan.isDue(args.evalStrategy, args.evalSteps ?? args.loggingSteps, done)
     const save = plan.isDue(args.saveStrategy, args.saveSteps, done) || (last && args.saveStrategy !== 'no')
     const log = last || done % args.loggingSteps === 0
     const second = this.#updates === 2 && plan.learningRate(done - 1) > 0
     const late = done % checkEvery.steps === 0 || performance.now() - this.#lastCheck > checkEvery.ms
-    if (log || evaluate || save || second || late || signal?.aborted) {
+    if (first || log || evaluate || save || second || late || signal?.aborted) {
       const gradNorm = await this.#check()
+      if (first) this.options.onFirst()
       if (log) this.#log(gradNorm)
     }
     const begun = performance.now()

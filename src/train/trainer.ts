@@ -12,6 +12,7 @@ import { Gate } from './gate'
 import type { Metrics } from './metrics'
 import { TrainingPlan } from './plan'
 import { lastGood, type Progress, Run } from './run'
+import type { Startup } from './startup'
 import type { TrainerEvents, TrainerOptions, TrainOptions, TrainOutput } from './trainer_types'
 
 /** Where a run begins: a checkpoint, trained tensors, or the model as it is. */
@@ -30,6 +31,7 @@ export class Trainer extends Emitter<TrainerEvents> {
   #progress: Progress = freshProgress()
   /** What the run at hand settled on. */
   #kernels: Record<string, string> | null = null
+  #startup: Startup | null = null
   readonly #gate = new Gate()
   #disposed = false
 
@@ -87,6 +89,7 @@ export class Trainer extends Emitter<TrainerEvents> {
         }
       }
     } finally {
+      this.#startup?.end()
       for (const parameters of claimed) inTraining.delete(parameters)
     }
   }
@@ -143,6 +146,9 @@ export class Trainer extends Emitter<TrainerEvents> {
     const engine = this.#engine
     const { args } = this
     const { padTokenId } = this.#options.processingClass
+    const { Startup } = await import('./startup')
+    const startup = new Startup(engine.model.device, (event) => this.emit('progress', event))
+    this.#startup = startup
     const plan = await this.#plan(trainDataset)
     // Loaded now, not in the middle of a run.
     if (files) await import('./checkpoint')
@@ -155,6 +161,7 @@ export class Trainer extends Emitter<TrainerEvents> {
       progress: this.#progress,
       evaluate: () => this.#evaluate(this.#options.evalDataset, signal),
       onStep: (event) => this.emit('step', event),
+      onFirst: () => this.emit('firstStep', startup.end()),
       onPause: (event) => this.emit('pause', event),
       onLog: (event) => this.emit('log', event),
       onCheckpoint: (event) => this.emit('checkpoint', event),
@@ -228,7 +235,8 @@ export class Trainer extends Emitter<TrainerEvents> {
       const tuning = await import('./tuning')
       const { cache } = this.#options
       const budget = tuning.budgetOf(totalSteps - state.globalStep, tune === true)
-      state.kernels = told ?? (await tuning.tune(program, { record, budget, cache }))
+      const options = { record, budget, cache, startup: this.#startup, notice: tune && this.#notice }
+      state.kernels = told ?? (await tuning.tune(program, options))
       program.choose(tuning.chooserOf(state.kernels))
     }
     // A device that is lost, and the step that follows, change nothing of it.

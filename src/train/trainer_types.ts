@@ -49,12 +49,26 @@ export interface StepEvent {
   totalSteps: number
 }
 
-/** What takes time besides training: `done` of `total` batches. */
+/** What takes time besides training: `done` of `total` rows, or of the pipelines that were asked for so far. */
 export interface ProgressEvent {
   /** What is done now besides training. */
-  task: 'features' | 'evaluate'
+  task: 'compile' | 'features' | 'evaluate'
   done: number
   total: number
+}
+
+/** What the start took, once the first step on a device is done. Times are a clock's: what overlaps counts once. */
+export interface FirstStepEvent {
+  /** Seconds since training began on this device: rows read, lists recorded, all below, and the step. */
+  seconds: number
+  /** How many pipelines were made, and the seconds in which any was in the compiler. */
+  pipelines: number
+  compileSeconds: number
+  /** How many kernels were checked (`guard`; those that a cache knows are not), and the seconds that it took. */
+  selfTested: number
+  selfTestSeconds: number
+  /** Seconds in which kernels were measured, with what was compiled and checked for it. */
+  tuneSeconds: number
 }
 
 /** The device was lost and `reopen` gave another: training goes on. */
@@ -71,6 +85,7 @@ export interface RecoverEvent {
 export interface TrainerEvents {
   begin: BeginEvent
   step: StepEvent
+  firstStep: FirstStepEvent
   /** The run holds after this step, until `proceed`. */
   pause: StepEvent
   log: LogEvent

@@ -3,10 +3,11 @@ import type { Device } from '../gpu'
 import { deviceKey } from '../gpu/identity'
 import { type Files, userCache } from '../io'
 import { keep, readKept } from '../io/keyed'
-import type { Job } from '../ops/gemm_kernels'
+import { type Job, usual, type Variant } from '../ops/gemm_kernels'
 import { type Blank, blankOf, fastest } from '../ops/gemm_tune'
 import { type Choices, chooserOf, likely, shapeName } from '../ops/gemm_variants'
 import type { TrainingProgram } from './program'
+import type { Startup } from './startup'
 
 export { chooserOf }
 
@@ -28,11 +29,16 @@ export interface Tuning {
   budget: (step: number) => number
   /** Keeps what was found, for each adapter, driver and version. Default: `userCache()`. */
   cache?: Files
+  /** Hears how long it measured. */
+  startup?: Startup | null
+  /** Hears in a line that nothing better than the usual was found. */
+  notice?: false | ((text: string) => void)
 }
 
 /** A product of the lists, and how often they have it. */
 interface Seen {
   blank: Blank
+  usual: Variant
   flops: number
   count: number
 }
@@ -42,7 +48,7 @@ interface Seen {
  * The program's lists are to be recorded anew.
  * @throws DeviceLostError, and what `record` throws
  */
-export async function tune(program: TrainingProgram, { record, budget, cache = userCache() }: Tuning): Promise<Choices> {
+export async function tune(program: TrainingProgram, { record, budget, cache = userCache(), startup, notice }: Tuning): Promise<Choices> {
   const { device } = program
   const seen = new Map<string, Seen>()
   program.choose((job) => void note(seen, job))
@@ -60,13 +66,20 @@ export async function tune(program: TrainingProgram, { record, budget, cache = u
     if (variant === undefined) open.set(name, each)
     else choices[name] = variant
   }
-  const found = await measured(device, open, budget)
+  const measure = () => measured(device, open, budget)
+  const found = startup ? await startup.tuning(measure) : await measure()
   if (cache && Object.keys(found).length) {
     const { ...others } = known
     for (const name of Object.keys(found)) delete others[name]
     await keep(cache, file, key, Object.fromEntries([...Object.entries(others), ...Object.entries(found)].slice(-mostShapes)))
   }
-  return { ...choices, ...found }
+  const all = { ...choices, ...found }
+  const n = Object.keys(all).length
+  if (notice && ![...seen].some(([name, each]) => name in all && all[name] !== each.usual))
+    notice(
+      `tune: nothing better than the usual kernels was found for ${n} shapes of products${n < seen.size ? `; for ${seen.size - n} more there was no time` : ''}`,
+    )
+  return all
 }
 
 const isChoices = (value: unknown): value is Choices =>
@@ -76,7 +89,7 @@ function note(seen: Map<string, Seen>, job: Job): undefined {
   const name = shapeName(job)
   const each = seen.get(name)
   if (each) each.count++
-  else seen.set(name, { blank: blankOf(job), flops: job.flops, count: 1 })
+  else seen.set(name, { blank: blankOf(job), usual: usual(job), flops: job.flops, count: 1 })
 }
 
 /** The fastest variant of each product, those with most to do first, until the time is over. */

@@ -97,6 +97,10 @@ test('the kernels of a run are in its config.json and its checkpoints, and a con
     const args = ['train', '--model', 'tiny', '--train', 'train.csv', '--steps', '3', '--batch-size', '4', '--save-steps', '2']
     const usual = await condlora([...args, '--no-tune', '--output', 'a'], { cwd })
     assert.is(usual.code, 0, usual.err)
+    assert.match(
+      usual.err,
+      /^first step after [\d.]+ s: \d+ pipelines in [\d.]+ s, self-test [\d.]+ s \((known|\d+ kernels)\), tuning 0\.0 s$/m,
+    )
     const config = readJson(cwd, 'a/config.json')
     assert.equal(config.kernels, {})
     const kernels = { 'A·Bᵀ 48×20×20 +bias': 'plain' }

@@ -90,8 +90,8 @@ test('a signal during an evaluation ends it; the evaluation is made when trainin
   const first = await start({ args, files })
   const stop = new AbortController()
   let batches = 0
-  first.on('progress', ({ done, total }) => {
-    batches++
+  first.on('progress', ({ task, done, total }) => {
+    if (task === 'evaluate') batches++
     if (done < total && first.logHistory.some((e) => e.step === 4 && 'loss' in e)) stop.abort(new Error('enough'))
   })
   await assert.rejects(first.train({ signal: stop.signal }), /enough/)

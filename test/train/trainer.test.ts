@@ -73,7 +73,7 @@ test('regression: mean squared error falls, Pearson is reported', async () => {
 test('an evaluation ends with its signal, and leaves no trace', async () => {
   const trainer = await start({ args: { perDeviceEvalBatchSize: 1 } })
   const stop = new AbortController()
-  const end = trainer.on('progress', ({ done }) => done >= 2 && stop.abort(new Error('enough')))
+  const end = trainer.on('progress', ({ task, done }) => task === 'evaluate' && done >= 2 && stop.abort(new Error('enough')))
   await assert.rejects(trainer.evaluate(undefined, { signal: stop.signal }), /enough/)
   await assert.rejects(trainer.evaluate(undefined, { signal: stop.signal }), /enough/)
   end()

@@ -93,7 +93,13 @@ test('products of a step are measured once: later the cache tells; without time 
   const { engine, record, shapes } = await products()
   const { program } = engine
   const cache = memoryFiles('cache')
-  assert.equal(await tune(program, { record, budget: () => 0, cache }), {})
+  const said: string[] = []
+  assert.equal(await tune(program, { record, budget: () => 0, cache, notice: (text) => said.push(text) }), {})
+  assert.is(said.length, 1)
+  assert.match(
+    said[0],
+    new RegExp(`^tune: nothing better .* was found for 0 shapes of products; for ${shapes.size} more there was no time$`),
+  )
   assert.equal(await cache.list(), [])
   const steps: number[] = []
   const budget = (step: number) => {
@@ -123,8 +129,9 @@ test('a trainer takes what the cache knows where it tunes: when asked to, by its
   const device = await openTestDevice()
   const cache = memoryFiles('cache')
   await keep(cache, 'tuner.json', deviceKey(device), others)
+  const said: string[] = []
   const kernelsOf = async (tune: boolean | undefined) => {
-    const trainer = await start({ cache, rows: 4, args: { maxSteps: 1, tune } })
+    const trainer = await start({ cache, rows: 4, args: { maxSteps: 1, tune }, notice: (text) => said.push(text) })
     let heard: Choices | undefined
     trainer.on('begin', ({ kernels }) => {
       heard = kernels
@@ -134,6 +141,7 @@ test('a trainer takes what the cache knows where it tunes: when asked to, by its
   }
   const known = (await kernelsOf(true)).filter((variant) => Object.values(others).includes(variant))
   assert.ok(known.length > 3, `${known}`)
+  assert.equal(said, [], 'better ones were found')
   assert.equal(await kernelsOf(false), [])
   assert.is((await kernelsOf(undefined)).length > 0, !device.software)
 })
