@@ -10,17 +10,23 @@
 // binding 3  B     TB
 // binding 4  bias  f32[batch0, n]; anything without BIAS
 //
-// A group makes a TILE × TILE piece of C with 8 × 8 threads, each 4 × 4 outputs in registers; K passes by in steps of STEP:
+// A group makes a TILE_M × TILE_N piece of C with DOWN × ACROSS threads, each 4 × 4 outputs in registers; K passes by in
+// steps of STEP:
 //
-//              n →                 tileB [STEP][TILE]
+//              n →                 tileB [STEP][TILE_N]
 //            ┌────────┐
 //     m  A   │ 4×4    │  thread (x, y) owns rows 4y…4y+3 and columns 4x…4x+3
 //     ↓ tileA│        │
 //            └────────┘
+//
+// 32 × 32; for C of few columns 128 × 8 or 64 × 16, of few rows 8 × 128 or 16 × 64.
 alias TA = f32; // each of the three f32 or f16; sums are f32
 alias TB = f32;
 alias TC = f32;
-const TILE = 32u;
+const DOWN = 8u; // 2, 4, 8, 16 or 32
+const ACROSS = 64u / DOWN;
+const TILE_M = 4u * DOWN;
+const TILE_N = 4u * ACROSS;
 const STEP = 16u;
 const BIAS = 1u; // bits of epilogue
 const ACCUMULATE = 2u;
@@ -38,49 +44,49 @@ struct Params {
 @group(0) @binding(3) var<storage, read> b: array<TB>;
 @group(0) @binding(4) var<storage, read> bias: array<f32>;
 
-var<workgroup> tileA: array<f32, 544>; // STEP × (TILE + 2): the padding keeps threads off each other's banks
-var<workgroup> tileB: array<vec4f, 128>; // STEP × TILE / 4
+var<workgroup> tileA: array<f32, STEP * (TILE_M + 2u)>; // the padding keeps threads off each other's banks
+var<workgroup> tileB: array<vec4f, STEP * ACROSS>;
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) thread: u32) {
   let g = p.base + group.x + groups.x * (group.y + groups.y * group.z);
   if (g >= p.total) { return; }
-  let tilesN = (p.n + TILE - 1) / TILE;
-  let tilesM = (p.m + TILE - 1) / TILE;
+  let tilesN = (p.n + TILE_N - 1u) / TILE_N;
+  let tilesM = (p.m + TILE_M - 1u) / TILE_M;
   let batch = g / (tilesN * tilesM);
   let tile = g - batch * tilesN * tilesM;
-  let m0 = (tile / tilesN) * TILE;
-  let n0 = (tile % tilesN) * TILE;
+  let m0 = (tile / tilesN) * TILE_M;
+  let n0 = (tile % tilesN) * TILE_N;
   let b0 = batch / p.batch1;
   let b1 = batch % p.batch1;
   let aBase = p.aOff + b0 * p.aB0 + b1 * p.aB1;
   let bBase = p.bOff + b0 * p.bB0 + b1 * p.bB1;
-  let x = thread % 8u;
-  let y = thread / 8u;
+  let x = thread % ACROSS;
+  let y = thread / ACROSS;
   var acc: array<vec4f, 4>;
 
   for (var k0 = 0u; k0 < p.k; k0 += STEP) {
     // Neighbouring threads read along whichever axis is contiguous.
-    for (var i = thread; i < TILE * STEP; i += 64u) {
+    for (var i = thread; i < TILE_M * STEP; i += 64u) {
       let alongK = p.aCol == 1u;
-      let mm = select(i % TILE, i / STEP, alongK);
-      let kk = select(i / TILE, i % STEP, alongK);
+      let mm = select(i % TILE_M, i / STEP, alongK);
+      let kk = select(i / TILE_M, i % STEP, alongK);
       let inside = m0 + mm < p.m && k0 + kk < p.k;
       let at = aBase + (m0 + mm) * p.aRow + (k0 + kk) * p.aCol;
-      tileA[kk * (TILE + 2u) + mm] = select(0.0, f32(a[select(aBase, at, inside)]), inside);
+      tileA[kk * (TILE_M + 2u) + mm] = select(0.0, f32(a[select(aBase, at, inside)]), inside);
     }
-    for (var i = thread; i < TILE * STEP; i += 64u) {
+    for (var i = thread; i < TILE_N * STEP; i += 64u) {
       let alongN = p.bCol == 1u;
-      let nn = select(i / STEP, i % TILE, alongN);
-      let kk = select(i % STEP, i / TILE, alongN);
+      let nn = select(i / STEP, i % TILE_N, alongN);
+      let kk = select(i % STEP, i / TILE_N, alongN);
       let inside = n0 + nn < p.n && k0 + kk < p.k;
       let at = bBase + (k0 + kk) * p.bRow + (n0 + nn) * p.bCol;
-      tileB[kk * (TILE / 4u) + nn / 4u][nn % 4u] = select(0.0, f32(b[select(bBase, at, inside)]), inside);
+      tileB[kk * ACROSS + nn / 4u][nn % 4u] = select(0.0, f32(b[select(bBase, at, inside)]), inside);
     }
     workgroupBarrier();
     for (var kk = 0u; kk < STEP; kk++) {
-      let right = tileB[kk * (TILE / 4u) + x];
-      let left = kk * (TILE + 2u) + y * 4u;
+      let right = tileB[kk * ACROSS + x];
+      let left = kk * (TILE_M + 2u) + y * 4u;
 #unroll
       for (var r = 0u; r < 4; r++) {
         acc[r] = fma(vec4f(tileA[left + r]), right, acc[r]);

@@ -48,8 +48,8 @@ export function launch(g: Part): void {
 }
 
 /**
- * On GPUs `matmul_blocks.wgsl` where C has tiles enough and what is read is in whole vec4s, else `matmul.wgsl`; on software adapters
- * `matmul_plain.wgsl` for what is no multiple of 4, where the threads of a subgroup can share their loads `matmul_thin.wgsl` (few k) or
+ * On GPUs `matmul_blocks.wgsl` where C has tiles enough and what is read is in whole vec4s, else `matmul.wgsl`, where C is narrow and has
+ * tiles enough of them by its narrow tiles; on software adapters `matmul_plain.wgsl` for what is no multiple of 4, where the threads of a subgroup can share their loads `matmul_thin.wgsl` (few k) or
  * `matmul_lanes.wgsl`, else `matmul_direct.wgsl`. Where a kernel that is loaded later wants the product, that one.
  */
 export function usual(job: Job): Variant {
@@ -63,7 +63,9 @@ export function usual(job: Job): Variant {
     return isThin(job, form) ? 'thin' : (usualLanes(job, form) ?? directName(form))
   }
   const side = form === null ? 0 : sideOf(job)
-  return side ? `blocks-${side}` : 'tiled'
+  if (side) return `blocks-${side}`
+  const [narrow = 'tiled'] = Math.max(job.m, job.n) * job.batches >= enough * 128 ? narrowTiles(job) : []
+  return narrow
 }
 
 /** What kernels that are loaded later add to the choice: what they can do of a product, and what they take unasked. */
@@ -115,11 +117,21 @@ export function vectorForm({ a, b, m, n, k, skip }: Job): number | null {
   return a.transposed ? (m % 4 ? null : 2) : k % 4 ? null : 0
 }
 
+/** Tiles that keep a GPU busy. */
+const enough = 192
+
+/** Tiles of `matmul.wgsl` for C of up to 16 rows or columns where one of 32 × 32 is not all of it, e.g. `tiled-128x8`; narrowest first. */
+export function narrowTiles({ m, n }: Pick<Job, 'm' | 'n'>): Variant[] {
+  const [few, many] = m < n ? [m, n] : [n, m]
+  const fit = many > 32 ? [8, 16].filter((side) => few <= side) : []
+  return fit.map((side) => `tiled-${m < n ? `${side}x${1024 / side}` : `${1024 / side}x${side}`}`)
+}
+
 /** Threads a side of a group, each with 8 × 8 numbers of C, where C has tiles enough for a GPU and fills most of them; else 0. */
 function sideOf({ m, n, batches }: Job): number {
   const fits = (side: number) => {
     const size = 8 * side
-    return m >= 0.75 * size && n >= 0.75 * size && Math.ceil(m / size) * Math.ceil(n / size) * batches >= 192
+    return m >= 0.75 * size && n >= 0.75 * size && Math.ceil(m / size) * Math.ceil(n / size) * batches >= enough
   }
   return [16, 8].find(fits) ?? 0
 }
@@ -139,11 +151,11 @@ export function runBlocks(device: Device, job: Job, side: number, more: { K?: nu
 
 const geluOf = (after: After | null) => (after ? { GELU: true, ...halves({ TZ: after.z }) } : {})
 
-/** A group a tile. */
-function runTiled(device: Device, job: Job): void {
+/** A group a tile, of 1024 numbers. */
+function runTiled(device: Device, job: Job, rows: number): void {
   const { op, m, n, batches, bind, flops, bytes } = job
-  const groups = Math.ceil(m / 32) * Math.ceil(n / 32) * batches
-  device.run({ op, shader: tiled, constants: typesOf(job), bind, words: words(job), groups, flops, bytes })
+  const groups = Math.ceil(m / rows) * Math.ceil((n * rows) / 1024) * batches
+  device.run({ op, shader: tiled, constants: { DOWN: rows / 4, ...typesOf(job) }, bind, words: words(job), groups, flops, bytes })
 }
 
 /** One tile a thread. */
@@ -271,7 +283,7 @@ export const directName = (form: number): Variant => (form === 0 ? 'direct-8x4' 
 
 /** By the first part of a variant's name; the others are its tile and `turned`. What is loaded later adds itself. */
 export const kernels: Record<string, (device: Device, job: Job, size: number, turned: boolean, variant: Variant) => void> = {
-  tiled: runTiled,
+  tiled: (device, job, rows) => runTiled(device, job, rows || 32),
   blocks: (device, job, side) => runBlocks(device, job, side),
   plain: runPlain,
   thin: runThin,

@@ -8,6 +8,7 @@ import {
   isWide,
   type Job,
   lanesOf,
+  narrowTiles,
   typesOf,
   usual,
   type Variant,
@@ -35,15 +36,25 @@ export function shapeName(job: Job): string {
 export function variants(job: Job): Variant[] {
   const { software } = job.c.tensor.device
   const whole = [...(software ? onProcessors(job) : onGpus(job)), ...extras.flatMap(({ all }) => all(job))]
-  const ahead = !software && mayReadAhead(job) ? ['ahead-8', 'ahead-16'] : []
+  const ahead = !software && !narrowTiles(job).length && mayReadAhead(job) ? ['ahead-8', 'ahead-16'] : []
   const parts = [2, 4, 8, 16, 32, 64].filter((count) => isWorthwhile(job, count))
   const baked = !software && isBakable(job) ? [...whole.filter((name) => name.startsWith('blocks')), ...ahead] : []
   const split = parts.flatMap((count) => whole.map((name) => `split-${count}×${name}`))
-  return [...new Set([usual(job), ...whole, ...ahead, ...baked.map((name) => `baked-${name}`), ...split])]
+  return [
+    ...new Set([usual(job), ...whole, ...(software ? [] : straight(job)), ...ahead, ...baked.map((name) => `baked-${name}`), ...split]),
+  ]
 }
 
+/** Large tiles would be empty for the most part where C is narrow. */
 function onGpus(job: Job): Variant[] {
-  return vectorForm(job) === null ? ['tiled'] : ['tiled', 'blocks-8', 'blocks-16']
+  const narrow = narrowTiles(job)
+  return [...narrow, 'tiled', ...(narrow.length || vectorForm(job) === null ? [] : ['blocks-8', 'blocks-16'])]
+}
+
+/** Without workgroup memory, where little of what is read is read again; in parts of k they would be many to measure. */
+function straight(job: Job): Variant[] {
+  const form = vectorForm(job)
+  return Math.min(job.m, job.n, job.k) > 64 ? [] : [form === null ? 'plain' : directName(form)]
 }
 
 function onProcessors(job: Job): Variant[] {

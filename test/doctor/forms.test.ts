@@ -5,7 +5,7 @@ import type { Device, Dispatch } from '../../src/gpu'
 import { accumulate, elementwise, Tensor } from '../../src/graph'
 import * as ops from '../../src/ops'
 import { gemm } from '../../src/ops/gemm'
-import { choosing, type Job, lanesOf } from '../../src/ops/gemm_kernels'
+import { choosing, type Job, lanesOf, narrowTiles } from '../../src/ops/gemm_kernels'
 import { deviceUnits, trustUnits } from '../../src/ops/gemm_units'
 import { variants } from '../../src/ops/gemm_variants'
 import { inverseRowNorms } from '../../src/ops/row_norm'
@@ -128,6 +128,18 @@ function products(device: Device): void {
         }
     byBlocks(device, make)
     // As a tuner may choose.
+    for (const [m, n] of device.software
+      ? []
+      : [
+          [36, 8],
+          [36, 12],
+          [8, 36],
+          [12, 36],
+        ])
+      choosing(
+        (job) => narrowTiles(job)[0],
+        () => ops.matmul(make(device, m, 4), make(device, 4, n)),
+      )
     const inParts = (job: Job) => variants(job).find((name) => name.startsWith('split'))
     choosing(inParts, () => ops.matmul(make(device, 4, 128), make(device, 128, 4)))
     // Tiles enough for a GPU.

@@ -124,6 +124,7 @@ const gelu: Mutation['when'] = (c) => c.GELU === true
 
 const products: Mutation[] = [
   m('matmul', 'tileA[left + r]', 'tileA[left]'),
+  m('matmul', 'thread / ACROSS', 'thread / DOWN', (c) => c.DOWN !== 8),
   m('matmul', 'fma(vec4f(', 'fma(-vec4f('),
   m('matmul', 'bias[p.biasOff + b0', 'bias[b0'),
   m('matmul', 'value += f32(c[at])', 'value -= f32(c[at])'),

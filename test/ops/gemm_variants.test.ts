@@ -4,7 +4,7 @@ import { type Chooser, choosing, type Job, type Variant } from '../../src/ops/ge
 import type { Part } from '../../src/ops/gemm_operands'
 import { chooserOf, likely, shapeName, variants } from '../../src/ops/gemm_variants'
 import { assert, openTestDevice, rng, test } from '../harness'
-import { productForms, sizes, values } from './check'
+import { asOnGpus, productForms, sizes, values } from './check'
 import { byEach, check, dense, type Plan, sides } from './gemm_plan'
 
 /** What `variants` asks of a product besides its sizes. */
@@ -33,6 +33,49 @@ test('every variant of a product, k in parts among them, against float64', async
   const parts = ['split-2×plain', 'split-2×blocks-16']
   for (const name of ['plain', 'direct-8x4', 'direct-8x8', 'tiled', 'blocks-8', 'blocks-16', 'ahead-8', 'ahead-16', ...parts])
     assert.ok(seen.has(name), `${name} is not among ${[...seen]}`)
+})
+
+test('narrow tiles for few rows or columns, k in parts too: against float64', async () => {
+  const device = await openTestDevice()
+  const value = values()
+  const seen = new Set<string>()
+  await asOnGpus(device, async () => {
+    for (const [m, n, k, more] of [
+      [261, 7, 19, { bias: true }],
+      [140, 8, 132, { bias: true, accumulate: true }],
+      [70, 13, 36, { alpha: -0.5 }],
+      [5, 259, 33, { bias: true, accumulate: true }],
+      [8, 140, 130, {}],
+      [16, 132, 20, { accumulate: true }],
+    ] as const)
+      for (const [ta, tb] of sides)
+        for (const name of await byEach(device, dense(m, n, k, ta, tb, more), value, (variant) => !/split-2×tiled$/.test(variant)))
+          seen.add(name)
+  })
+  const parts = ['split-2×tiled-128x8', 'split-2×tiled-8x128']
+  for (const name of ['tiled-128x8', 'tiled-64x16', 'tiled-8x128', 'tiled-16x64', 'direct-8x4', 'direct-8x8', 'plain', ...parts])
+    assert.ok(seen.has(name), `${name} is not among ${[...seen]}`)
+})
+
+test('narrow tiles are offered of few rows or columns alone, and taken unasked where there are enough of them', async () => {
+  const device = await openTestDevice()
+  const offered = (m: number, n: number, k: number, more: Partial<Job> = {}) => {
+    const tensor = Tensor.empty(device, [64], 'test')
+    const part = { op: 'x', a: { tensor, rowStride: k }, b: { tensor, rowStride: n }, c: { tensor, rowStride: n } }
+    return variants({ ...jobLike, ...part, m, n, k, flops: 2 * m * n * k, ...more } as Job).filter((name) => !name.startsWith('split'))
+  }
+  await asOnGpus(device, async () => {
+    assert.equal(offered(2048, 8, 768), ['tiled', 'tiled-128x8', 'tiled-64x16', 'direct-8x4'])
+    assert.equal(offered(2048, 9, 768), ['tiled', 'tiled-64x16', 'plain'])
+    assert.equal(offered(16, 768, 2048), ['tiled', 'tiled-16x64', 'direct-8x4'])
+    assert.equal(offered(8, 770, 2048), ['tiled', 'tiled-8x128', 'tiled-16x64', 'plain'])
+    assert.equal(offered(8, 32, 8), ['tiled', 'blocks-8', 'blocks-16', 'direct-8x4'], 'one tile has room for all')
+    assert.equal(offered(512, 17, 65), ['tiled', 'plain'], 'more columns')
+    assert.equal(offered(96, 96, 65), ['tiled'])
+    assert.equal(offered(24576, 8, 768)[0], 'tiled-128x8')
+    assert.equal(offered(24575, 8, 768)[0], 'tiled')
+    assert.equal(offered(12, 2048, 768, { batches: 12 })[0], 'tiled-16x64')
+  })
 })
 
 test('reading ahead, k and n baked into the kernel, and both: against float64, and to the bit what neither gives', async () => {
