@@ -1,6 +1,6 @@
 import { Device, type DeviceLimits, type UnitShape } from './device'
 import { asError } from './errors'
-import { adapterToggles, exactTimestamps, experiments, keepAlive, noAdapterHint, platformGpu } from './platform.node'
+import { adapterToggles, exactTimestamps, experiments, keepAlive, noAdapterHint, platformGpu, restBetweenTurns } from './platform.node'
 
 /** Which adapter `openDevice` takes, and what it may use of it. */
 export interface OpenDeviceOptions {
@@ -59,6 +59,7 @@ export async function openDevice(options: OpenDeviceOptions = {}): Promise<Devic
   if (software && !allowed)
     throw new Error(`openDevice: the only WebGPU adapter here is ${describe(adapter)}, and nobody asked for it. ${noAdapterHint}`)
   const asked = options.experimental ? [...wanted, unitFeature] : wanted
+  if (software) restBetweenTurns()
   const features = asked.filter((f) => adapter.features.has(f) && !options.withhold?.includes(f)) as GPUFeatureName[]
   if (options.profile && !features.includes('timestamp-query'))
     throw new Error(`openDevice: profile: ${describe(adapter)} has no timestamp-query here: nothing can be timed on it`)

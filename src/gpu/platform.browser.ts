@@ -25,6 +25,9 @@ export function keepAlive<T>(promise: Promise<T>): Promise<T> {
   return promise
 }
 
+/** A browser waits by itself. */
+export function restBetweenTurns(): void {}
+
 /** A page sees the browser's own choice alone, without a name. */
 export async function adapterNames(): Promise<{ name: string; backend: string }[]> {
   return [{ name: '', backend: 'browser' }]

@@ -30,6 +30,33 @@ async function withSoftware(): Promise<void> {
   current.clear() // an instance finds only what was there before it
 }
 
+const pauseMs = 0.2
+let rests = false
+
+/**
+ * While a result is pending, Dawn asks for it by `setImmediate` in every turn of Node's loop, which takes one of the cores that a
+ * software adapter computes on. From now on each of these turns sleeps first.
+ */
+export function restBetweenTurns(): void {
+  if (rests) return
+  rests = true
+  const own = globalThis.setImmediate
+  const never = new Int32Array(new SharedArrayBuffer(4))
+  const rested = (turn: () => void) => {
+    Atomics.wait(never, 0, 0, pauseMs)
+    turn()
+  }
+  // With what promisify() reads of it.
+  globalThis.setImmediate = Object.assign(
+    (work: (...args: unknown[]) => void, ...args: unknown[]) => (isDawns(work) ? own(rested, work) : own(work, ...args)),
+    own,
+  )
+}
+
+/** A function of an addon: without a name, and not written in JavaScript. */
+const isDawns = (work: unknown) =>
+  typeof work === 'function' && work.name === '' && /\{ \[native code\] \}$/.test(Function.prototype.toString.call(work))
+
 /** An adapter by the name that `adapter=NAME` takes. */
 export interface AdapterName {
   name: string
