@@ -1,5 +1,5 @@
-// `node dist/test/run.js [--node | --browser] [part of a name …]`: runs the test files, in Node and in Chromium unless one
-// is asked for; prints each leg's adapter and totals, and the sum last.
+// `node dist/test/run.js [--node | --browser] [part of a name …] [-part of a name …]`: runs the test files, those with -part
+// left out, in Node and in Chromium unless one is asked for; prints each leg's adapter and totals, and the sum last.
 // CONDLORA_TEST_ADAPTER=NAME: fails on any adapter but this one; `swiftshader` is taken even where there is a GPU.
 import { readdirSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
@@ -22,13 +22,15 @@ const alone = ['node/memory.test.js', 'node/exit.test.js']
 const inWorkerToo = ['train/trainer.test.js']
 
 async function main(args: string[]): Promise<void> {
-  const filters = args.filter((arg) => !arg.startsWith('--'))
+  const filters = args.filter((arg) => !arg.startsWith('-'))
+  const without = args.filter((arg) => /^-[^-]/.test(arg)).map((arg) => arg.slice(1))
   const unknown = args.find((arg) => arg.startsWith('--') && !['--node', '--browser'].includes(arg))
   if (unknown) throw new Error(`${unknown}: there are --node and --browser`)
   const both = args.includes('--node') === args.includes('--browser')
   const files = readdirSync(root, { recursive: true })
     .map((file) => String(file).replaceAll('\\', '/'))
     .filter((file) => file.endsWith('.test.js') && (!filters.length || filters.some((part) => file.includes(part))))
+    .filter((file) => !without.some((part) => file.includes(part)))
     .sort()
   const wanted = process.env.CONDLORA_TEST_ADAPTER
   if (wanted === 'swiftshader') await useSwiftShader()
@@ -40,7 +42,7 @@ async function main(args: string[]): Promise<void> {
     passed += leg.passed
     failed += leg.failed
   }
-  if (both && !filters.length) {
+  if (both && !filters.length && !without.length) {
     const { text, enough } = shareOfBoth(legs[0].tests, legs[1].tests)
     console.log(`${enough ? '' : 'FAIL '}${text}${enough ? '' : ': wanted four fifths'}`)
     if (!enough) failed++
