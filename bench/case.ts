@@ -46,6 +46,8 @@ export interface Job {
   run(): unknown
   /** The last call's result, as the case's `error` wants it. */
   read(): Promise<Float32Array[]>
+  /** Which kernels its products take. */
+  variant?: string
   dispose?(): void
 }
 

@@ -22,6 +22,8 @@ export interface Measured {
   pipelines: number
   /** Most bytes of buffers that were alive at once. */
   bufferBytes: number
+  /** Which kernels its products took, where it tells. */
+  variant?: string
 }
 
 /** What came of a row: it was measured, computed wrong, would take too long, or could not be run. */
@@ -108,6 +110,7 @@ async function time(row: Case, job: Job, participant: Participant, effort: Effor
       submits: per('submits'),
       pipelines: counts.pipelines,
       bufferBytes: counts.peakBytes,
+      variant: job.variant,
     },
   }
 }

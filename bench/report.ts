@@ -20,6 +20,8 @@ export interface Row {
   cpu?: Record<string, number>
   /** Relative error against float64. */
   error?: Record<string, number>
+  /** Which kernels our products took; on a GPU the tuner chose them. */
+  variant?: string
 }
 
 export interface Report {
@@ -56,6 +58,7 @@ export function reportRow(row: Case, outcomes: Outcomes): Row {
     ),
     ...(cpu.length ? { cpu: Object.fromEntries(cpu.map(([who, m]) => [who, figure(row, m.cpuMs ?? 0)])) } : {}),
     error: Object.fromEntries(measured.map(([who, m]) => [who, m.error])),
+    variant: measured.find(([who]) => who === ours)?.[1].variant,
   }
 }
 

@@ -8,13 +8,14 @@ import { Pass } from '../../src/nn/pass'
 import { attention } from '../../src/ops/attention'
 import { convert, packedLayout } from '../../src/ops/conversion'
 import { gelu } from '../../src/ops/gelu'
+import { type Chooser, choosing, usual } from '../../src/ops/gemm_kernels'
 import { layerNorm } from '../../src/ops/layer_norm'
 import { matmul } from '../../src/ops/matmul'
 import { softmax } from '../../src/ops/softmax'
 import { getPeftModel, type PeftConfig } from '../../src/peft'
 import { trainingArguments } from '../../src/train/arguments'
 import { Engine } from '../../src/train/engine'
-import { chooserOf, tune } from '../../src/train/tuning'
+import { budgetOf, chooserOf, tune } from '../../src/train/tuning'
 import type { Job, Method, Participant, WorkOf } from '../case'
 import { attentionInputs } from '../cases/attention'
 import { conversionInputs } from '../cases/conversion'
@@ -64,6 +65,24 @@ async function recorded(device: Device, build: () => Tensor[]): Promise<Job & { 
   }
 }
 
+/** The same, with its products by the kernels that a training would take: on a GPU as the tuner finds them. */
+async function tuned(device: Device, build: () => Tensor[]): Promise<Job> {
+  let chooser: Chooser | null = null
+  const taken = new Set<string>()
+  const told: Chooser = (job) => {
+    const variant = chooser?.(job) ?? usual(job)
+    taken.add(variant)
+    return variant
+  }
+  if (!device.software) {
+    const record = async () => (await recorded(device, () => choosing(chooser, build))).recording.dispose()
+    const found = await tune({ device, choose: (now) => void (chooser = now) }, { record, budget: budgetOf(0, true) })
+    chooser = chooserOf(found)
+  }
+  const job = await recorded(device, () => choosing(told, build))
+  return { ...job, variant: [...taken].join(', ') }
+}
+
 function product(device: Device, work: WorkOf<'matmul'>): Promise<Job> {
   const { batch, transposeA, transposeB, half } = work
   const inputs = matmulInputs(work)
@@ -71,7 +90,7 @@ function product(device: Device, work: WorkOf<'matmul'>): Promise<Job> {
   const dtype = half ? 'f16' : 'f32'
   const a = Tensor.from(device, inputs.a, [...lead, ...aShape(work)], dtype)
   const b = Tensor.from(device, inputs.b, [...lead, ...bShape(work)], dtype)
-  return recorded(device, () => [matmul(a, b, { transposeA, transposeB })])
+  return tuned(device, () => [matmul(a, b, { transposeA, transposeB })])
 }
 
 function rows(device: Device, work: WorkOf<'softmax' | 'layernorm' | 'gelu'>): Promise<Job> {
@@ -104,14 +123,14 @@ async function conversion(device: Device, work: WorkOf<'conversion'>): Promise<J
       gradient.set(inputs.dB.subarray(l * r * n, (l + 1) * r * n), at.startB + l * at.strideB)
     }
     const [packed, seed] = [forward(), Tensor.from(device, gradient)]
-    return recorded(device, () => {
+    return tuned(device, () => {
       packed.backward(seed)
       const found = [thetaA.grad as Tensor, thetaB.grad as Tensor]
       thetaA.grad = thetaB.grad = null
       return found
     })
   }
-  const job = await recorded(device, () => [noGrad(forward)])
+  const job = await tuned(device, () => [noGrad(forward)])
   const read = async () => {
     const [packed] = await job.read()
     const part = (start: number, stride: number) => {
@@ -141,7 +160,7 @@ async function forward(device: Device, work: Batch): Promise<Job> {
   const model = seededModel(device, work)
   const host = hostInputs({ inputIds: tokensOf(work).ids, batch: work.batch }, model.config)
   const inputs = inputTensors(device, work.batch, work.length)
-  const job = await recorded(device, () => [noGrad(() => classify(model, inputs, new Pass()))])
+  const job = await tuned(device, () => [noGrad(() => classify(model, inputs, new Pass()))])
   return {
     ...job,
     run: async () => {
@@ -172,7 +191,7 @@ async function train(device: Device, work: WorkOf<'train'>): Promise<Job> {
   const losses: number[] = []
   // As a Trainer does on a GPU.
   const record = () => program.plan('first', batch)
-  if (!device.software) program.choose(chooserOf(await tune(program, { record, budget: () => 2 })))
+  if (!device.software) program.choose(chooserOf(await tune(program, { record, budget: budgetOf(0, true) })))
   return {
     run: async () => {
       await program.step([batch], learningRate, losses.length + 1)

@@ -48,7 +48,10 @@ interface Seen {
  * The program's lists are to be recorded anew.
  * @throws DeviceLostError, and what `record` throws
  */
-export async function tune(program: TrainingProgram, { record, budget, cache = userCache(), startup, notice }: Tuning): Promise<Choices> {
+export async function tune(
+  program: Pick<TrainingProgram, 'device' | 'choose'>,
+  { record, budget, cache = userCache(), startup, notice }: Tuning,
+): Promise<Choices> {
   const { device } = program
   const seen = new Map<string, Seen>()
   program.choose((job) => void note(seen, job))
