@@ -36,6 +36,8 @@ export interface Case<W extends Work = Work> {
   alone?: boolean
   /** Timed until `run` resolves, not until the device has finished. */
   untilHandedOver?: boolean
+  /** Timed as often as this, where the time allows. */
+  calls?: number
   /** Not of interest for libraries other than ours. */
   ownOnly?: boolean
 }

@@ -20,6 +20,8 @@ export interface Measured {
   submits: number
   /** Since the participant opened its device. */
   pipelines: number
+  /** Milliseconds in which pipelines were being compiled, as far as they were asked for asynchronously. */
+  compileMs: number
   /** Most bytes of buffers that were alive at once. */
   bufferBytes: number
   /** Which kernels its products took, where it tells. */
@@ -85,7 +87,8 @@ async function time(row: Case, job: Job, participant: Participant, effort: Effor
   const before = { ...counts }
   let spent = timed.reduce((sum, { ms }) => sum + ms, 0)
   let counted = 0
-  while (counted === 0 || (timed.length < effort.most && spent + firstMs / 2 < effort.budgetMs)) {
+  const most = row.calls ?? effort.most
+  while (counted === 0 || (timed.length < most && spent + firstMs / 2 < effort.budgetMs)) {
     await effort.breathe?.()
     if (effort.stopped?.()) throw new Error('stopped')
     const one = await call()
@@ -109,6 +112,7 @@ async function time(row: Case, job: Job, participant: Participant, effort: Effor
       dispatches: per('dispatches'),
       submits: per('submits'),
       pipelines: counts.pipelines,
+      compileMs: counts.compileMs,
       bufferBytes: counts.peakBytes,
       variant: job.variant,
     },

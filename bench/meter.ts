@@ -5,12 +5,14 @@ export interface Counts {
   dispatches: number
   submits: number
   pipelines: number
+  /** Milliseconds in which at least one pipeline was being made asynchronously. */
+  compileMs: number
   /** Bytes of buffers that were made and not destroyed. A library that leaves that to the garbage collector is charged for it. */
   liveBytes: number
   peakBytes: number
 }
 
-export const counts: Counts = { dispatches: 0, submits: 0, pipelines: 0, liveBytes: 0, peakBytes: 0 }
+export const counts: Counts = { dispatches: 0, submits: 0, pipelines: 0, compileMs: 0, liveBytes: 0, peakBytes: 0 }
 
 /** The last device that anybody opened, and its adapter's name. */
 export const opened: { device: GPUDevice | null; adapter: string } = { device: null, adapter: '' }
@@ -56,6 +58,7 @@ export function meter(): void {
   count(GPUQueue, 'submit', 'submits')
   count(GPUDevice, 'createComputePipeline', 'pipelines')
   count(GPUDevice, 'createComputePipelineAsync', 'pipelines')
+  wrap(GPUDevice, 'createComputePipelineAsync', timed)
   wrap(
     GPUDevice,
     'createBuffer',
@@ -78,5 +81,19 @@ export function meter(): void {
       },
   )
 }
+
+let [making, since] = [0, 0]
+
+/** Counts the time from the first request to the last answer. */
+const timed = (method: Method): Method =>
+  function (this: unknown, ...args) {
+    if (making++ === 0) since = performance.now()
+    const made: Promise<GPUComputePipeline> = method.apply(this, args)
+    const done = () => {
+      if (--making === 0) counts.compileMs += performance.now() - since
+    }
+    made.then(done, done)
+    return made
+  }
 
 const alive = new WeakSet<GPUBuffer>()

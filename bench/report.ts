@@ -1,5 +1,6 @@
 // The report's rows, as they are written to JSON.
 import { type Case, ours } from './case'
+import { replays } from './cases/replay'
 import { figure, type Measured, type Outcome } from './measure'
 import type { Alone } from './player'
 
@@ -12,6 +13,8 @@ export interface Row {
   ours: number | null
   /** Only those that were measured and right. */
   rivals: Record<string, number>
+  /** By rival: how many times better ours is; only where both were measured. */
+  ratios: Record<string, number>
   /** By participant: what else came: `WRONG: …`, `not run here: predicted N s`, an error. */
   notes: Record<string, string>
   /** Least and most of each participant's calls, and how many there were. */
@@ -62,11 +65,19 @@ export function reportRow(row: Case, outcomes: Outcomes): Row {
   }
 }
 
+/** How many times less a replayed dispatch costs than one that makes its bind group, where both are among `rows`. */
+export function replayRatio(rows: Row[]): Row[] {
+  const [replayed, made] = replays.map(({ name }) => rows.find((row) => row.name === name)?.ours)
+  if (!replayed || !made) return []
+  const name = 'replayed, times less than making its bind group'
+  return [{ ...figures(replays[0].group, name, '×', 'higher', [[ours, made / replayed]]), notes: {} }]
+}
+
 /** What a row in a process of its own tells besides its speed. */
 export function derivedRows(row: Case, outcomes: Outcomes, alone: (who: string) => Alone | undefined): Row[] {
   const measured = measuredOf(outcomes)
-  const make = (group: string, unit: string, value: (m: Measured, a: Alone | undefined) => number | undefined): Row => {
-    const values = measured.map(([who, m]): [string, number | undefined] => [who, value(m, alone(who))])
+  const make = (group: string, unit: string, value: (m: Measured, a: Alone | undefined, who: string) => number | undefined): Row => {
+    const values = measured.map(([who, m]): [string, number | undefined] => [who, value(m, alone(who), who)])
     return {
       ...figures(
         group,
@@ -87,6 +98,8 @@ export function derivedRows(row: Case, outcomes: Outcomes, alone: (who: string) 
     make('dispatches a step', '', (m) => onGpu(m, m.dispatches)),
     make('submits a step', '', (m) => onGpu(m, m.submits)),
     make('pipelines', '', (m) => onGpu(m, m.pipelines)),
+    // Rivals make theirs at once, or some of them: nobody is told how long the driver takes for those.
+    make('compiling the pipelines', 'ms', (m, _, who) => (who === ours && m.compileMs) || undefined),
     make('process start to first step', 's', (_, a) => a && a.startMs / 1000),
   ].filter((r) => r.ours !== null || Object.keys(r.rivals).length)
 }
@@ -99,7 +112,12 @@ function figures(group: string, name: string, unit: string, better: Row['better'
   const byName = new Map(values)
   const own = byName.get(ours) ?? null
   byName.delete(ours)
-  return { group, name, unit, better, ours: own, rivals: Object.fromEntries(byName) }
+  return { group, name, unit, better, ours: own, rivals: Object.fromEntries(byName), ratios: ratiosOf({ better, ours: own }, byName) }
+}
+
+function ratiosOf(row: Pick<Row, 'better' | 'ours'>, rivals: Iterable<[who: string, value: number]>): Row['ratios'] {
+  if (row.ours === null) return {}
+  return Object.fromEntries([...rivals].map(([who, value]) => [who, Number(ratio(row, value).toPrecision(4))]))
 }
 
 function note(who: string, outcome: Outcome): [string, string][] {
@@ -110,7 +128,7 @@ function note(who: string, outcome: Outcome): [string, string][] {
 }
 
 /** How many times better ours is than `rival`. */
-export function ratio({ better, ours }: Row, rival: number): number {
+export function ratio({ better, ours }: Pick<Row, 'better' | 'ours'>, rival: number): number {
   if (ours === null) return Number.NaN
   return better === 'higher' ? ours / rival : rival / ours
 }

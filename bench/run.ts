@@ -10,7 +10,7 @@ import { halfShapes } from './cases/matmul'
 import type { Outcome } from './measure'
 import { rivalNames } from './participants'
 import { Player } from './player'
-import { derivedRows, type Report, type Row, reportRow } from './report'
+import { derivedRows, type Report, type Row, replayRatio, reportRow } from './report'
 import { printGroup, printHead } from './tables'
 
 const usage = `npm run bench -- [options]
@@ -109,6 +109,9 @@ async function play(players: Player[], start: number): Promise<void> {
     quick,
     rows: [],
   }
+  const write = () => {
+    if (values.json !== undefined) writeJson(values.json, { ...report, seconds: (Date.now() - start) / 1000 })
+  }
   printHead(report)
   for (const player of players) await player.calibrate(plan)
   const rows = rowsWanted(plan)
@@ -118,9 +121,11 @@ async function play(players: Player[], start: number): Promise<void> {
       tellProgress(`${group}: ${row.name}`)
       report.rows.push(...(await playRow(row, players, plan)))
       // After each row: who stops a long run keeps what it has found.
-      if (values.json !== undefined) writeJson(values.json, { ...report, seconds: (Date.now() - start) / 1000 })
+      write()
     }
     tellProgress('')
+    report.rows.push(...replayRatio(report.rows.slice(first)))
+    write()
     const found = report.rows.slice(first)
     for (const part of new Set(found.map((row) => row.group)))
       printGroup(

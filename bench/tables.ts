@@ -10,7 +10,7 @@ export function printHead({ adapter, versions, machine, adapters, experimental, 
   if (experimental) console.log(`            ${ours} --experimental: ${experimental}`)
   console.log(`  versions  ${named.join(', ')}`)
   console.log(`  machine   ${machine.processors}, ${machine.system}, load average ${machine.load.toFixed(2)}`)
-  console.log('  Medians; every result was checked against float64 before it counts. "× …" is how many times better ours is.\n')
+  console.log('  Medians; every result was checked against float64 before it counts. "(…×)" and "× …" are how many times better ours is.\n')
 }
 
 /** A group's figures by the clock, the same by processor time, and whatever is to be said besides. */
@@ -65,8 +65,9 @@ function table(rows: Row[], report: Report): void {
   const cell = (row: Row, who: string, value: number | null | undefined) => {
     if (value === null || value === undefined) return mark(row.notes[who])
     const spread = row.spread?.[who]
+    const times = who !== ours && row.ours !== null ? ` (${number(ratio(row, value))}×)` : ''
     const width = spread ? (100 * (spread[1] - spread[0])) / value : 0
-    return spread && spread[2] > 1 ? `${number(value)} ±${(width / 2).toFixed(0)}%` : number(value)
+    return `${number(value)}${spread && spread[2] > 1 ? ` ±${(width / 2).toFixed(0)}%` : ''}${times}`
   }
   const head = ['', ours, ...others, ...shown.map(([title]) => title)]
   const body = rows.map((row, i) => [

@@ -20,6 +20,7 @@ const shown = [
   '4×12×(128×64)',
   'roberta-mini 16×64 LoRA',
   'roberta-mini 16×64 CondLoRA',
+  '6×384 8×64 LoRA',
 ]
 
 const titles: Record<string, string> = {
