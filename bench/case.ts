@@ -36,7 +36,7 @@ export interface Case<W extends Work = Work> {
   alone?: boolean
   /** Timed until `run` resolves, not until the device has finished. */
   untilHandedOver?: boolean
-  /** Timed as often as this, where the time allows. */
+  /** Timed so often, however long that takes: the calls are short. */
   calls?: number
   /** Not of interest for libraries other than ours. */
   ownOnly?: boolean

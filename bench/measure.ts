@@ -87,8 +87,8 @@ async function time(row: Case, job: Job, participant: Participant, effort: Effor
   const before = { ...counts }
   let spent = timed.reduce((sum, { ms }) => sum + ms, 0)
   let counted = 0
-  const most = row.calls ?? effort.most
-  while (counted === 0 || (timed.length < most && spent + firstMs / 2 < effort.budgetMs)) {
+  const enough = () => (row.calls ? timed.length >= row.calls : timed.length >= effort.most || spent + firstMs / 2 >= effort.budgetMs)
+  while (counted === 0 || !enough()) {
     await effort.breathe?.()
     if (effort.stopped?.()) throw new Error('stopped')
     const one = await call()

@@ -115,7 +115,7 @@ function figures(group: string, name: string, unit: string, better: Row['better'
   return { group, name, unit, better, ours: own, rivals: Object.fromEntries(byName), ratios: ratiosOf({ better, ours: own }, byName) }
 }
 
-function ratiosOf(row: Pick<Row, 'better' | 'ours'>, rivals: Iterable<[who: string, value: number]>): Row['ratios'] {
+export function ratiosOf(row: Pick<Row, 'better' | 'ours'>, rivals: Iterable<[who: string, value: number]>): Row['ratios'] {
   if (row.ours === null) return {}
   return Object.fromEntries([...rivals].map(([who, value]) => [who, Number(ratio(row, value).toPrecision(4))]))
 }

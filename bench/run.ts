@@ -1,12 +1,13 @@
-// `npm run bench -- [--quick] [--json FILE] [--only GROUP,…] [--rows TEXT] [--rivals a,b | none] [--adapter NAME] [--limit SECONDS] [--experimental]`
+// `npm run bench -- [--quick] [--json FILE] [--only GROUP,…] [--rows TEXT] [--rivals a,b | none] [--adapter NAME] [--limit SECONDS] [--with FILE] [--experimental]`
 
 import { version, webgpuVersion } from 'condlora:build'
 import { renameSync, writeFileSync } from 'node:fs'
 import { cpus, loadavg, release } from 'node:os'
 import { parseArgs } from 'node:util'
+import { type Beside, besides, introduce, readBeside } from './beside'
 import { type Case, ours } from './case'
 import { casesOf, type Plan, tinyCases } from './cases'
-import { halfShapes } from './cases/matmul'
+import { halfGroup } from './cases/matmul'
 import type { Outcome } from './measure'
 import { rivalNames } from './participants'
 import { Player } from './player'
@@ -20,6 +21,7 @@ const usage = `npm run bench -- [options]
   --rows TEXT       of these only the rows whose name contains this
   --rivals NAMES    only these rivals, or none: ${rivalNames.join(', ')}
   --adapter NAME    the adapter whose name contains this
+  --with FILE       show beside ours what bench/pytorch.py --json FILE measured
   --limit SECONDS   leave out rows whose first call is predicted to take longer (20; --quick: 3)
   --experimental    ours may take the GPU's matrix units, once they were found right
   --wrong           spoil every result: shows that wrong ones are found`
@@ -32,6 +34,7 @@ const { values } = parseArgs({
     rows: { type: 'string', default: '' },
     rivals: { type: 'string' },
     adapter: { type: 'string' },
+    with: { type: 'string' },
     limit: { type: 'string' },
     experimental: { type: 'boolean', default: false },
     wrong: { type: 'boolean', default: false },
@@ -61,7 +64,7 @@ function inGroups(plan: Plan): Case[] {
   const known = [...new Set(rows.map((row) => row.group))]
   const unknown = groups.find((group) => !known.includes(group))
   if (unknown !== undefined) {
-    const why = unknown === halfShapes[0].group ? ' here: it wants a device with shader-f16' : ''
+    const why = unknown === halfGroup ? ' here: it wants a device with shader-f16' : ''
     throw new Error(`--only: there is no group ${JSON.stringify(unknown)}${why}; there are ${known.join(', ')}`)
   }
   return rows.filter((row) => groups.includes(row.group))
@@ -73,19 +76,20 @@ async function main(): Promise<void> {
   const limit = Number(values.limit ?? (quick ? 3 : 20))
   if (!(limit > 0)) throw new Error(`--limit: wanted seconds, got ${JSON.stringify(values.limit)}`)
   const effort = quick ? { budgetMs: 400, most: 5 } : { budgetMs: 2000, most: 9 }
+  const beside = values.with === undefined ? null : readBeside(values.with)
   const start = Date.now()
   const { adapter, wrong } = values
   const players = [ours, ...rivalsWanted()].map(
     (name) => new Player(name, { adapter, wrong, limit, effort, experimental: values.experimental && name === ours }),
   )
   try {
-    await play(players, start)
+    await play(players, beside, start)
   } finally {
     for (const player of players) player.end()
   }
 }
 
-async function play(players: Player[], start: number): Promise<void> {
+async function play(players: Player[], beside: Beside | null, start: number): Promise<void> {
   const { quick } = values
   for (const player of players) await player.begin()
   const [own, ...others] = players
@@ -109,6 +113,7 @@ async function play(players: Player[], start: number): Promise<void> {
     quick,
     rows: [],
   }
+  if (beside) introduce(beside, report)
   const write = () => {
     if (values.json !== undefined) writeJson(values.json, { ...report, seconds: (Date.now() - start) / 1000 })
   }
@@ -119,7 +124,8 @@ async function play(players: Player[], start: number): Promise<void> {
     const first = report.rows.length
     for (const row of rows.filter((r) => r.group === group)) {
       tellProgress(`${group}: ${row.name}`)
-      report.rows.push(...(await playRow(row, players, plan)))
+      const found = await playRow(row, players, plan)
+      report.rows.push(...(beside ? found.map((r) => besides(r, beside)) : found))
       // After each row: who stops a long run keeps what it has found.
       write()
     }

@@ -1,5 +1,6 @@
 // The report as text.
 import { ours } from './case'
+import { halfGroup } from './cases/matmul'
 import { best, type Report, type Row, ratio } from './report'
 
 export function printHead({ adapter, versions, machine, adapters, experimental, quick }: Report): void {
@@ -48,7 +49,9 @@ function table(rows: Row[], report: Report): void {
   const sameAdapter = (who: string) => report.adapters[who] === report.adapter
   const others = Object.keys(report.adapters).filter((who) => who !== ours && rows.some((row) => who in row.rivals || who in row.notes))
   const roofline = (row: Row) => {
-    const top = report.rows.find((r) => r.group === 'roofline' && r.unit === row.unit && r.group !== row.group)?.ours
+    // Half floats have another one.
+    const none = ['roofline', halfGroup].includes(row.group)
+    const top = none ? null : report.rows.find((r) => r.group === 'roofline' && r.unit === row.unit)?.ours
     return top && row.ours !== null ? `${((100 * row.ours) / top).toFixed(0)} %` : ''
   }
   const shares = rows.map(roofline)
@@ -59,7 +62,7 @@ function table(rows: Row[], report: Report): void {
   const extra: [string, string[]][] = [
     ['of roofline', shares],
     ['× best on this adapter', rows.map(ratioTo(sameAdapter))],
-    ['× best without a GPU', rows.map(ratioTo((who) => !sameAdapter(who)))],
+    ['× best without a GPU', rows.map(ratioTo((who) => report.adapters[who] === 'WebAssembly'))],
   ]
   const shown = extra.filter(([, cells]) => cells.some(Boolean))
   const cell = (row: Row, who: string, value: number | null | undefined) => {

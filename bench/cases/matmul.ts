@@ -83,7 +83,9 @@ export const adapterShapes = [
   matmul('adapter', 'h·Bᵀ 512×8×768', { m: 512, n: 768, k: 8, transposeB: true }),
 ]
 
+export const halfGroup = 'half precision'
+
 /** The same with a, b and the result in half floats. */
-export const inHalves = ({ name, work }: Case<Matmul>) => matmul('half precision', name, { ...work, half: true })
+export const inHalves = ({ name, work }: Case<Matmul>) => matmul(halfGroup, name, { ...work, half: true })
 
 export const halfShapes = [...squares.filter(({ work }) => [512, 1024, 4096].includes(work.m)), ...modelShapes.slice(0, 6)].map(inHalves)
