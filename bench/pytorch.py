@@ -77,6 +77,7 @@ def compiled(net, mode):
         return net
     torch._dynamo.reset()
     torch._dynamo.utils.counters.clear()
+    torch._dynamo.config.fail_on_recompile_limit_hit = True
     return torch.compile(net)
 
 
