@@ -21,7 +21,7 @@ export class Kernels {
   /** How many pipelines were asked for, and how many of them are not there yet. */
   compiled = 0
   open = 0
-  /** Hears when one is asked for, `open` having grown, and when it came: not while something is recorded. */
+  /** Hears when one is asked for (something may be being recorded), and when it came (nothing is). */
   heard: (() => void) | null = null
 
   constructor(private readonly device: GPUDevice) {}

@@ -31,7 +31,7 @@ export class Trainer extends Emitter<TrainerEvents> {
   #progress: Progress = freshProgress()
   /** What the run at hand settled on. */
   #kernels: Record<string, string> | null = null
-  #startup: Startup | null = null
+  #startup?: Startup
   readonly #gate = new Gate()
   #disposed = false
 
@@ -233,9 +233,8 @@ export class Trainer extends Emitter<TrainerEvents> {
     if (!measure && !Object.keys(told ?? {}).length) program.choose(null)
     else {
       const tuning = await import('./tuning')
-      const { cache } = this.#options
       const budget = tuning.budgetOf(totalSteps - state.globalStep, tune === true)
-      const options = { record, budget, cache, startup: this.#startup, notice: tune && this.#notice }
+      const options = { record, budget, cache: this.#options.cache, startup: this.#startup, notice: tune && this.#notice }
       state.kernels = told ?? (await tuning.tune(program, options))
       program.choose(tuning.chooserOf(state.kernels))
     }

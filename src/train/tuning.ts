@@ -30,7 +30,7 @@ export interface Tuning {
   /** Keeps what was found, for each adapter, driver and version. Default: `userCache()`. */
   cache?: Files
   /** Hears how long it measured. */
-  startup?: Startup | null
+  startup?: Startup
   /** Hears in a line that nothing better than the usual was found. */
   notice?: false | ((text: string) => void)
 }
