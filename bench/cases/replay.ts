@@ -14,7 +14,7 @@ function replay(recorded: boolean): Case<WorkOf<'replay'>> {
     error: ([sum]) => (sum[0] > 0 && sum[0] % dispatches === 0 ? 0 : Number.NaN),
     limit: 0,
     untilHandedOver: true,
-    calls: 51,
+    calls: 25,
     ownOnly: true,
   }
 }
