@@ -65,6 +65,9 @@ async function recorded(device: Device, build: () => Tensor[]): Promise<Job & { 
   }
 }
 
+/** As much as a training spends; a test lets it have longer. */
+export const tuning = { budget: () => budgetOf(0, true) }
+
 /** The same, with its products by the kernels that a training would take: on a GPU as the tuner finds them. */
 async function tuned(device: Device, build: () => Tensor[]): Promise<Job> {
   let chooser: Chooser | null = null
@@ -76,7 +79,7 @@ async function tuned(device: Device, build: () => Tensor[]): Promise<Job> {
   }
   if (!device.software) {
     const record = async () => (await recorded(device, () => choosing(chooser, build))).recording.dispose()
-    const found = await tune({ device, choose: (now) => void (chooser = now) }, { record, budget: budgetOf(0, true) })
+    const found = await tune({ device, choose: (now) => void (chooser = now) }, { record, budget: tuning.budget() })
     chooser = chooserOf(found)
   }
   const job = await recorded(device, () => choosing(told, build))
@@ -191,7 +194,7 @@ async function train(device: Device, work: WorkOf<'train'>): Promise<Job> {
   const losses: number[] = []
   // As a Trainer does on a GPU.
   const record = () => program.plan('first', batch)
-  if (!device.software) program.choose(chooserOf(await tune(program, { record, budget: budgetOf(0, true) })))
+  if (!device.software) program.choose(chooserOf(await tune(program, { record, budget: tuning.budget() })))
   return {
     run: async () => {
       await program.step([batch], learningRate, losses.length + 1)

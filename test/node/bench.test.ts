@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { replays } from '../../bench/cases/replay'
 import type { Report } from '../../bench/report'
-import { open } from '../../bench/rivals/condlora'
+import { open, tuning } from '../../bench/rivals/condlora'
 import { assert, test } from '../harness'
 
 declare const TEST_ROOT: string
@@ -139,6 +139,8 @@ test('on a GPU the tuner chooses the kernels of products, and the row tells whic
   const [folder, before] = [mkdtempSync(join(tmpdir(), 'condlora-tuned-')), process.env.XDG_CACHE_HOME]
   process.env.XDG_CACHE_HOME = folder
   const { device, jobs } = await open({ software: true })
+  const { budget } = tuning
+  tuning.budget = () => () => 60
   try {
     Object.defineProperty(device, 'software', { value: false })
     const product = await jobs.matmul?.({ kind: 'matmul', batch: 1, m: 64, n: 64, k: 64, transposeA: false, transposeB: false })
@@ -152,6 +154,7 @@ test('on a GPU the tuner chooses the kernels of products, and the row tells whic
       job?.dispose?.()
     }
   } finally {
+    tuning.budget = budget
     device.destroy()
     rmSync(folder, { recursive: true, force: true })
     if (before === undefined) delete process.env.XDG_CACHE_HOME
