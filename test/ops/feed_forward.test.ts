@@ -42,6 +42,8 @@ async function check(device: Device, [rows, h, f, out]: number[], name: string, 
       run: run(approximate),
       ...reference(rows, h, f, out, approximate),
       half,
+      // z, which backward reads, is as x: rounded to 11 bits.
+      ...(half.includes(0) && { tolerance: 5e-4 }),
     })
 }
 
