@@ -5,27 +5,30 @@
 // FORM 2: tanh(x); tanh' = 1 − tanh²
 // FORM 3: relu(x) = max(x, 0); relu' = x > 0
 //
-// binding 0  uniform {base, total groups, count}
+// binding 0  uniform {base, total groups, count of shares}
 // binding 1  out f32 or as x [count]   y, or dx (BACKWARD): f32
 // binding 2  x   f32 or f16 [count]
 // binding 3  dy  f32[count]   (BACKWARD)
 //
-// A thread takes PER_THREAD neighbouring cells; group g of 64 threads takes 64·PER_THREAD of them.
+// A thread takes a share: PER_THREAD neighbouring cells, read and written as one value, which software adapters do at once.
+// Group g of 64 threads takes 64 shares.
 const FORM = 0u;
 const BACKWARD = false;
-alias Cell = f32; // or vec4f: count is in cells
+alias Cell = f32; // or vec4f
 alias X = Cell; // or its half floats
 const GROUP = 64u;
-const PER_THREAD = 4u;
+const PER_THREAD = 1u;
+alias Share = array<Cell, PER_THREAD>;
+alias ShareX = array<X, PER_THREAD>;
 
 struct Params { base: u32, total: u32, count: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(2) var<storage, read> x: array<X>;
+@group(0) @binding(2) var<storage, read> x: array<ShareX>;
 #if BACKWARD
-@group(0) @binding(1) var<storage, read_write> out: array<Cell>;
-@group(0) @binding(3) var<storage, read> dy: array<Cell>;
+@group(0) @binding(1) var<storage, read_write> out: array<Share>;
+@group(0) @binding(3) var<storage, read> dy: array<Share>;
 #else
-@group(0) @binding(1) var<storage, read_write> out: array<X>;
+@group(0) @binding(1) var<storage, read_write> out: array<ShareX>;
 #endif
 
 // 1 + tanh(v) and 1 − tanh²(v) without cancellation: exp cannot overflow, and its error stays relative in both tails.
@@ -103,14 +106,22 @@ fn slope(v: Cell) -> Cell {
 @compute @workgroup_size(GROUP)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) thread: u32) {
   let g = p.base + group.x + groups.x * (group.y + groups.y * group.z);
-  let start = (g * GROUP + thread) * PER_THREAD;
-  if (g >= p.total || start >= p.count) { return; }
-  let end = min(start + PER_THREAD, p.count);
-  for (var i = start; i < end; i++) {
+  let i = g * GROUP + thread;
+  if (g >= p.total || i >= p.count) { return; }
+  let v = x[i];
 #if BACKWARD
-    out[i] = dy[i] * slope(Cell(x[i]));
+  let up = dy[i];
+  var y: Share;
 #else
-    out[i] = X(forward(Cell(x[i])));
+  var y: ShareX;
+#endif
+#unroll
+  for (var k = 0u; k < PER_THREAD; k++) {
+#if BACKWARD
+    y[k] = up[k] * slope(Cell(v[k]));
+#else
+    y[k] = X(forward(Cell(v[k])));
 #endif
   }
+  out[i] = y;
 }

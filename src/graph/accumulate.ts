@@ -15,7 +15,7 @@ export function elementwise(op: string, form: (typeof forms)[number], out: Tenso
   const period = inputs[1]?.size ?? out.size
   const broadcast = period < out.size
   const row = broadcast ? period : 1
-  const { width, perGroup, constants: cells } = cellsOf(device, broadcast ? row : out.size)
+  const { width, share, constants: cells } = cellsOf(device, broadcast ? row : out.size)
   const types = halves({ A: out, ...(inputs[1] && { B: inputs[1] }) }, width)
   const constants = { ...cells, ...types, FORM: forms.indexOf(form), BROADCAST: broadcast }
   for (const { start, count } of rowRanges(device, op, out.size / row, ...[out, ...inputs].map((t) => row * t.width)))
@@ -24,8 +24,8 @@ export function elementwise(op: string, form: (typeof forms)[number], out: Tenso
       shader,
       constants,
       bind: [out, ...inputs].map((t) => (t.size < out.size ? t.bind() : t.bind(start * row, count * row))),
-      words: [(count * row) / width, f32(scalar), period / width],
-      groups: Math.ceil((count * row) / perGroup),
+      words: [(count * row) / share, f32(scalar), period / share],
+      groups: Math.ceil((count * row) / share / 64),
       flops: count * row,
     })
   return out

@@ -37,16 +37,13 @@ export function wantF32(op: string, tensors: Record<string, Tensor>): void {
 }
 
 /**
- * How element-by-element kernels read `count` numbers: vec4s where it is a multiple of 4, and on software adapters, where
- * starting a thread costs more than its work, several of them a thread. `perGroup`: numbers for a group of 64 threads.
+ * How element-by-element kernels read `count` numbers: vec4s where it is a multiple of 4; on software adapters, where starting a
+ * thread and each access cost more than the work, four of them as one value where it is one of 16. `share`: numbers of a thread.
  */
-export function cellsOf(
-  device: Device,
-  count: number,
-): { width: number; perGroup: number; constants: { Cell: string; PER_THREAD: number } } {
+export function cellsOf(device: Device, count: number): { width: number; share: number; constants: { Cell: string; PER_THREAD: number } } {
   const width = count % 4 ? 1 : 4
-  const PER_THREAD = device.software ? 4 : 4 / width
-  return { width, perGroup: 64 * width * PER_THREAD, constants: { Cell: width === 4 ? 'vec4f' : 'f32', PER_THREAD } }
+  const PER_THREAD = device.software && count % 16 === 0 ? 4 : 1
+  return { width, share: width * PER_THREAD, constants: { Cell: width === 4 ? 'vec4f' : 'f32', PER_THREAD } }
 }
 
 const gcd = (a: number, b: number): number => (b ? gcd(b, a % b) : a)

@@ -26,7 +26,7 @@ export function activateBackward(form: Form, x: Tensor, dy: Tensor): Tensor {
 function run(op: string, form: Form, tensors: Tensor[]): Tensor {
   const [out, x] = tensors
   const BACKWARD = tensors.length > 2
-  const { width, perGroup, constants: cells } = cellsOf(x.device, x.size)
+  const { width, share, constants: cells } = cellsOf(x.device, x.size)
   const constants = { ...cells, ...halves({ X: x }, width), FORM: forms.indexOf(form), BACKWARD }
   for (const { start, count } of rowRanges(x.device, op, x.size, 4))
     x.device.run({
@@ -34,8 +34,8 @@ function run(op: string, form: Form, tensors: Tensor[]): Tensor {
       shader,
       constants,
       bind: tensors.map((t) => t.bind(start, count)),
-      words: [count / width],
-      groups: Math.ceil(count / perGroup),
+      words: [count / share],
+      groups: Math.ceil(count / share / 64),
       flops: geluFlops * count,
     })
   return out

@@ -46,7 +46,7 @@ const back = (y: Tensor) => y.backward(Tensor.empty(y.device, y.shape, 'test'))
 
 function pointwise(device: Device): void {
   const rng = { state: Tensor.empty(device, [4], 'test', 'u32'), stream: 0 }
-  for (const n of [7, 8]) {
+  for (const n of [7, 8, 16]) {
     const x = zeros(device, 3, n)
     back(ops.mse(x, Tensor.empty(device, [3, n], 'test')))
     back(x.view([n], 64 * 0))

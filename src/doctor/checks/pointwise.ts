@@ -22,10 +22,16 @@ const formsOf = (...forms: number[]): Form[] => forms.map((FORM) => ({ constants
 
 /** How `cellsOf` lets element-by-element kernels read. */
 const cells: Form[] = [
-  { constants: { Cell: 'f32', PER_THREAD: 4 } },
+  { constants: { Cell: 'f32', PER_THREAD: 1 } },
+  { constants: { Cell: 'vec4f', PER_THREAD: 1 } },
   { constants: { Cell: 'vec4f', PER_THREAD: 4 }, on: 'processors' },
-  { constants: { Cell: 'vec4f', PER_THREAD: 1 }, on: 'gpus' },
 ]
+
+/** Numbers of a thread. */
+const shareOf = (constants: Constants) => widthOf(constants) * numeric(constants, 'PER_THREAD', 1)
+
+/** Shares of eight groups and a bit. */
+const shares = 8 * 64 + 5
 
 const combine = [
   (a: number, b: number) => a + b,
@@ -45,15 +51,13 @@ export const elementwise: Check = {
   ],
   cases(constants, random) {
     const form = numeric(constants, 'FORM', 0)
-    const width = widthOf(constants)
-    const perGroup = 64 * numeric(constants, 'PER_THREAD', 4)
-    // The last group is neither full nor does a thread's share end where the numbers do.
-    const count = constants.BROADCAST ? 7 * Math.ceil((8 * perGroup + 5) / 7) : 8 * perGroup + 5
+    const share = shareOf(constants)
+    const count = constants.BROADCAST ? 7 * Math.ceil(shares / 7) : shares
     const period = constants.BROADCAST ? 7 : count
-    const [out, a, b] = [count, count, period].map((n) => uniform(random, n * width))
-    const values = table(count * width, (i) => combine[form](a[i], b[i % b.length], 0.75, out[i]))
+    const [out, a, b] = [count, count, period].map((n) => uniform(random, n * share))
+    const values = table(count * share, (i) => combine[form](a[i], b[i % b.length], 0.75, out[i]))
     const inputs = form === 4 ? [] : form > 2 ? [a] : [a, b]
-    return [{ words: [count, f32(0.75), period], groups: Math.ceil(count / perGroup), slots: [written(values, out), ...inputs.map(read)] }]
+    return [{ words: [count, f32(0.75), period], groups: 9, slots: [written(values, out), ...inputs.map(read)] }]
   },
 }
 
@@ -71,17 +75,16 @@ const half = [13, -13, 100, -100, 1e4, -1e4, 0, 0.125, -0.125, 0.15625, -0.15625
 export const activation: Check = {
   forms: combinations(orHalf(cells), formsOf(0, 1, 2, 3), flags('BACKWARD')),
   cases(constants, random) {
-    const width = widthOf(constants)
+    const share = shareOf(constants)
     const [f, slope] = functions[numeric(constants, 'FORM', 0)]
-    const perGroup = 64 * numeric(constants, 'PER_THREAD', 4)
     const one = (x: Float32Array, each: boolean): Case => {
       const dy = uniform(random, x.length)
       const values = table(x.length, (i) => (constants.BACKWARD ? dy[i] * slope(x[i]) : f(x[i])))
       const inputs = constants.BACKWARD ? [x, dy] : [x]
-      const count = x.length / width
-      return { words: [count], groups: Math.ceil(count / perGroup), slots: [written(values), ...inputs.map(read)], each }
+      const count = x.length / share
+      return { words: [count], groups: Math.ceil(count / 64), slots: [written(values), ...inputs.map(read)], each }
     }
-    return [one(uniform(random, (8 * perGroup + 5) * width, -3, 3), false), one(Float32Array.from(constants.X ? half : far), true)]
+    return [one(uniform(random, shares * share, -3, 3), false), one(Float32Array.from(constants.X ? half : far), true)]
   },
 }
 
