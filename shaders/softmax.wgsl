@@ -13,6 +13,7 @@ const LANES = 1u;
 const ROWS = 16u; // per group
 const GROUP = 16u; // LANES × ROWS
 const WIDE = false; // a cell is four neighbours: n counts cells then
+const BLOCKS = false; // forward, WIDE, LANES 1: four cells are read and written as one value, which software adapters do at once
 alias Cell = f32;
 alias MaskCell = i32;
 const MASK = false;
@@ -20,10 +21,17 @@ const BACKWARD = false;
 
 struct Params { base: u32, total: u32, rows: u32, n: u32, scale: f32, perMask: u32, first: u32, maskAt: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read_write> out: array<Cell>;
-@group(0) @binding(2) var<storage, read> x: array<Cell>;
+#if BLOCKS
+alias Stored = array<Cell, 4>;
+alias StoredMask = array<MaskCell, 4>;
+#else
+alias Stored = Cell;
+alias StoredMask = MaskCell;
+#endif
+@group(0) @binding(1) var<storage, read_write> out: array<Stored>;
+@group(0) @binding(2) var<storage, read> x: array<Stored>;
 #if MASK
-@group(0) @binding(3) var<storage, read> mask: array<MaskCell>;
+@group(0) @binding(3) var<storage, read> mask: array<StoredMask>;
 #endif
 #if BACKWARD
 @group(0) @binding(3) var<storage, read> dp: array<Cell>;
@@ -69,6 +77,42 @@ fn total(thread: u32, mine: f32) -> f32 { return mine; }
 fn largest(thread: u32, mine: f32) -> f32 { return mine; }
 #endif
 
+#if BLOCKS
+// Four cells of a row, scaled. What is masked lies below any peak.
+fn scores(row: u32, j: u32) -> Stored {
+  let v = x[row * (p.n / 4u) + j];
+#if MASK
+  let keep = mask[(p.maskAt + (p.first + row) / p.perMask * p.n) / 4u + j];
+  const never = Cell(-3.4e38);
+  return Stored(
+    select(never, p.scale * v[0], keep[0] != MaskCell()),
+    select(never, p.scale * v[1], keep[1] != MaskCell()),
+    select(never, p.scale * v[2], keep[2] != MaskCell()),
+    select(never, p.scale * v[3], keep[3] != MaskCell()),
+  );
+#else
+  return Stored(p.scale * v[0], p.scale * v[1], p.scale * v[2], p.scale * v[3]);
+#endif
+}
+
+// The peak is found as the sum grows, which shrinks when a higher one comes: x is read twice, and nothing waits in out.
+fn blocks(row: u32) {
+  var peak = -3.3e38;
+  var sum = 0.0;
+  for (var j = 0u; j < p.n / 4u; j++) {
+    let v = scores(row, j);
+    let top = max(peak, maxOf(max(max(v[0], v[1]), max(v[2], v[3]))));
+    sum = sum * exp(peak - top) + sumOf((exp(v[0] - top) + exp(v[1] - top)) + (exp(v[2] - top) + exp(v[3] - top)));
+    peak = top;
+  }
+  let factor = select(0.0, 1.0 / sum, sum > 0.0);
+  for (var j = 0u; j < p.n / 4u; j++) {
+    let v = scores(row, j);
+    out[row * (p.n / 4u) + j] = Stored(factor * exp(v[0] - peak), factor * exp(v[1] - peak), factor * exp(v[2] - peak), factor * exp(v[3] - peak));
+  }
+}
+#endif
+
 @compute @workgroup_size(GROUP)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) thread: u32) {
   let g = p.base + group.x + groups.x * (group.y + groups.y * group.z);
@@ -76,6 +120,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   // Threads past the last row work on it too: barriers are met by all. They do not write.
   let mine = g * ROWS + thread / LANES;
   let row = min(mine, p.rows - 1u);
+#if BLOCKS
+  if (mine < p.rows) { blocks(mine); }
+#else
   let lane = thread % LANES;
   let at = row * p.n;
 #if BACKWARD
@@ -112,5 +159,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   if (mine >= p.rows) { return; }
   let factor = select(0.0, 1.0 / all, all > 0.0);
   for (var j = lane; j < p.n; j += LANES) { out[at + j] *= factor; }
+#endif
 #endif
 }

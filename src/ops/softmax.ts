@@ -49,6 +49,8 @@ function run(op: string, inputs: Tensor[], scale: number, mask: Tensor | null, r
   const tile = rowGroups(device)
   // A mask that begins inside a vec4 keeps the row in single numbers.
   const { constants, cells, width } = rowCells(n, mask ? mask.offset : 0)
+  const BACKWARD = inputs.length > 1
+  const BLOCKS = device.software && !BACKWARD && n % 16 === 0 && (mask?.offset ?? 0) % 16 === 0
   for (const { start, count } of rowRanges(device, op, x.size / n, n * 4)) {
     // Only the mask rows of this range are bound.
     const firstMask = Math.floor(start / rowsPerMask)
@@ -56,7 +58,14 @@ function run(op: string, inputs: Tensor[], scale: number, mask: Tensor | null, r
     device.run({
       op,
       shader,
-      constants: { ...tile, ...constants, MaskCell: width === 4 ? 'vec4i' : 'i32', MASK: Boolean(mask), BACKWARD: inputs.length > 1 },
+      constants: {
+        ...tile,
+        ...constants,
+        BLOCKS,
+        MaskCell: width === 4 ? 'vec4i' : 'i32',
+        MASK: Boolean(mask),
+        BACKWARD: inputs.length > 1,
+      },
       bind: [...[out, ...inputs].map((t) => t.bind(start * n, count * n)), ...(masks ? [masks.binding] : [])],
       words: [count, cells, f32(scale), rowsPerMask, start - firstMask * rowsPerMask, (masks?.skip ?? 0) / width],
       groups: Math.ceil(count / tile.ROWS),

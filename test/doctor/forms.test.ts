@@ -67,7 +67,7 @@ function pointwise(device: Device): void {
 
 function rows(device: Device): void {
   const rng = { state: Tensor.empty(device, [4], 'test', 'u32'), stream: 0 }
-  for (const n of [7, 8]) {
+  for (const n of [7, 8, 16]) {
     for (const make of activations(device)) {
       const x = make(device, 3, n)
       back(ops.layerNorm(x, zeros(device, n), zeros(device, n)))

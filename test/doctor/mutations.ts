@@ -60,6 +60,8 @@ const rows: Mutation[] = [
   m('softmax', 'let e = exp(p.scale * x[at + j] - peak);', 'let e = exp(x[at + j] - peak);'),
   m('softmax', '- peak, Cell())), mask[keep + j] != ', '- peak, Cell())), mask[keep + j] == '),
   m('softmax', '((p.first + row) / p.perMask)', '(row / p.perMask)'),
+  m('softmax', 'sum = sum * exp(peak - top)', 'sum = sum'),
+  m('softmax', '(p.first + row) / p.perMask * p.n', 'row / p.perMask * p.n'),
   m('softmax', 'dp[at + j] - dotted', 'dp[at + j] + dotted'),
   m('softmax', 'partial[thread] += partial[thread + width]', 'partial[thread] -= partial[thread + width]'),
   m('softmax', '(c.x + c.y) + (c.z + c.w)', '(c.x + c.y) + (c.z - c.w)'),

@@ -110,6 +110,26 @@ test('softmax: huge and equal numbers, alone and beside masked ones', async () =
   })
 })
 
+test('softmax: in long rows too, huge numbers, late peaks and parts that are masked', async () => {
+  const device = await openTestDevice()
+  const n = 48
+  const high = [1e4, -1e4, 1e30, -3e38, 3e38, 0]
+  const data = Float32Array.from({ length: high.length * n }, (_, i) => (i % n === 40 ? high[Math.floor(i / n)] : -3 + (i % 7)))
+  data.fill(-3e38, 3 * n, 4 * n)
+  // All but the first rows lack a part: the middle, the start with all of a block, the peak, everything.
+  const keep = (i: number, j: number) => [true, j < 5 || j > 30, j !== 40, j > 16, j >= 40, false][i]
+  const bits = Int32Array.from(data, (_, i) => Number(keep(Math.floor(i / n), i % n)))
+  const mask = Tensor.from(device, bits, [high.length, n], 'i32')
+  const x = Tensor.from(device, data, [high.length, n])
+  const p = await softmax(x, { mask }).data()
+  assert.close([...p], reference(Float64Array.from(data), { n, keep }), 1e-6)
+  assert.equal(
+    [...p].filter((v, i) => v !== 0 && !bits[i]),
+    [],
+  )
+  assert.close([...(await softmax(x).data())], reference(Float64Array.from(data), { n }), 1e-6)
+})
+
 test('softmax: masks that do not fit are an error', async () => {
   const device = await openTestDevice()
   const x = Tensor.from(device, new Float32Array(12), [4, 3])

@@ -25,7 +25,8 @@ const wide = { WIDE: true, Cell: 'vec4f' }
 /** Nine groups of rows, more cells than a row has threads, neither full. */
 function shape(constants: Constants) {
   const width = constants.WIDE ? 4 : 1
-  return { rows: 8 * numeric(constants, 'ROWS', 16) + 3, cells: 37, n: 37 * width, width }
+  const cells = constants.BLOCKS ? 36 : 37
+  return { rows: 8 * numeric(constants, 'ROWS', 16) + 3, cells, n: cells * width, width }
 }
 
 const sum = (n: number, term: (j: number) => number) => {
@@ -34,23 +35,26 @@ const sum = (n: number, term: (j: number) => number) => {
   return total
 }
 
+const softmaxForms = (...cells: { WIDE: boolean; Cell: string; BLOCKS?: boolean }[]): Form[] =>
+  cells.flatMap((cell) =>
+    [
+      { MASK: false, BACKWARD: false },
+      { MASK: true, BACKWARD: false },
+      { MASK: false, BACKWARD: true },
+    ].map((kind) => ({ constants: { BLOCKS: false, ...cell, MaskCell: cell.WIDE ? 'vec4i' : 'i32', ...kind } })),
+  )
+
 export const softmax: Check = {
-  forms: combinations(
-    shares,
-    [narrow, wide].flatMap((cell) =>
-      [
-        { MASK: false, BACKWARD: false },
-        { MASK: true, BACKWARD: false },
-        { MASK: false, BACKWARD: true },
-      ].map((kind) => ({ constants: { ...cell, MaskCell: cell.WIDE ? 'vec4i' : 'i32', ...kind } })),
-    ),
-  ),
+  forms: [
+    ...combinations(shares, softmaxForms(narrow, wide)),
+    ...combinations(shares.slice(0, 1), softmaxForms({ ...wide, BLOCKS: true })).filter(({ constants }) => !constants?.BACKWARD),
+  ],
   cases: (constants, random) => [constants.BACKWARD ? softmaxBackward(constants, random) : softmaxForward(constants, random)],
 }
 
 function softmaxForward(constants: Constants, random: Random): Case {
   const { rows, cells, n, width } = shape(constants)
-  const [scale, perMask, first, maskAt] = [0.75, 3, 2, 5]
+  const [scale, perMask, first, maskAt] = [0.75, 3, 2, constants.BLOCKS ? 8 : 5]
   const x = uniform(random, rows * n, -9, 9)
   const mask = Int32Array.from({ length: maskAt * width + Math.ceil((first + rows) / perMask) * n }, () => random.below(2))
   mask.fill(0, maskAt * width + n, maskAt * width + 2 * n) // a row that is masked altogether
