@@ -61,7 +61,9 @@ export async function runCases(device: Device, kernel: Kernel, cases: Case[]): P
 
 /** Which of bindings 1, 2, … are arrays of half floats, read off the text and its aliases. */
 function halfBindings(code: string): boolean[] {
-  const aliases = new Map([...code.matchAll(/^(?:enable f16; )?alias (\w+) = (?:vec4<)?(\w+)>?;/gm)].map(([, name, type]) => [name, type]))
+  const aliases = new Map(
+    [...code.matchAll(/^(?:enable f16; )?alias (\w+) = (?:(?:vec4|array)<)?(\w+)[^;]*;/gm)].map(([, name, type]) => [name, type]),
+  )
   const isHalf = (type: string): boolean => (aliases.has(type) ? isHalf(aliases.get(type) as string) : type === 'f16' || type === 'vec4h')
   const found: boolean[] = []
   for (const [, binding, type] of code.matchAll(/@binding\((\d+)\) var<storage, \w+> \w+: array<(?:vec4<)?(\w+)>/g))
