@@ -75,7 +75,7 @@ async function main(): Promise<void> {
   const { quick } = values
   const limit = Number(values.limit ?? (quick ? 3 : 20))
   if (!(limit > 0)) throw new Error(`--limit: wanted seconds, got ${JSON.stringify(values.limit)}`)
-  const effort = quick ? { budgetMs: 400, most: 5 } : { budgetMs: 2000, most: 9 }
+  const effort = quick ? { budgetMs: 300, most: 3 } : { budgetMs: 2000, most: 9 }
   const beside = values.with === undefined ? null : readBeside(values.with)
   const start = Date.now()
   const { adapter, wrong } = values

@@ -18,11 +18,13 @@ export interface Plan {
 
 /** Rows that say nothing new, or take long: left out of `--quick`. */
 const long = new Set([
+  'square 1024',
   'square 2048',
   'square 4096',
   'base projection 512×768×768',
   'base ffn up 512×768×3072',
   'base ffn down 512×3072×768',
+  'minilm ffn up 512×384×1536',
   'minilm ffn down 512×1536×384',
   'dX = dY·W 512×768×768',
   'x·Aᵀ 512×768×8',
@@ -32,6 +34,7 @@ const long = new Set([
   'gelu 2048×3072',
   '4×12×(128×64)',
   '8×12×(512×32)',
+  '6×384 8×64 CondLoRA',
   '6×384 8×64 full',
   '6×384 8×64 LoRA fp16',
   '6×384 8×64 CondLoRA fp16',

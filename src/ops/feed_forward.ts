@@ -32,9 +32,10 @@ export function feedForward(x: Tensor, up: Layer, down: Layer, options: { approx
   }
   return tape('feedForward', [x, up.weight, up.bias, down.weight, down.bias], y, (dy, [needX, ...needs], into) => {
     const [needW1, needB1, needW2, needB2] = needs
-    const dz = needX || needW1 || needB1 ? gradWide(dy) : null
+    // First what reads gelu(z), which nothing keeps then.
     const dw2 = needW2 ? gradWeight(dy, wide, down.weight) : null
     const db2 = needB2 ? sumRows('linear.db', dy, down.bias.size) : null
+    const dz = needX || needW1 || needB1 ? gradWide(dy) : null
     // Last, as dx may take dy's place.
     const dw1 = needW1 && dz ? gradWeight(dz, x, up.weight) : null
     const db1 = needB1 && dz ? sumRows('linear.db', dz, width) : null
