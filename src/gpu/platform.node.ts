@@ -35,8 +35,8 @@ let rests = false
 
 /**
  * While a result is pending, Dawn asks for it by `setImmediate` in every turn of Node's loop, which takes one of the cores that a
- * software adapter computes on. From now on each of these turns sleeps first, an eighth of
- * what the wait has taken so far, so that a short wait ends soon.
+ * software adapter computes on. From now on each of these turns sleeps first: an eighth of what the wait has taken so far, so that
+ * a short one ends soon, at most `mostMs`.
  */
 export function restBetweenTurns(): void {
   if (rests) return

@@ -1,6 +1,7 @@
 import { complain } from '../gpu'
 import { Tensor, tape } from '../graph'
 import { activate, activateBackward } from './activation'
+import { type GeluOptions, geluForm } from './gelu'
 import { gradInput, gradWeight, product } from './linear'
 import { sumRows } from './sum_rows'
 
@@ -17,8 +18,8 @@ interface Layer {
  * Backward: z = W1·x + b1 is kept; dz = (dy·W2) ∘ gelu'(z), dx = dz·W1, dW1 = dzᵀ·x, dW2 = dyᵀ·gelu(z), db1 and db2 are the sums
  * of the rows of dz and dy.
  */
-export function feedForward(x: Tensor, up: Layer, down: Layer, options: { approximate?: 'none' | 'tanh' } = {}): Tensor {
-  const form = options.approximate === 'tanh' ? 'geluTanh' : 'gelu'
+export function feedForward(x: Tensor, up: Layer, down: Layer, options: GeluOptions = {}): Tensor {
+  const form = geluForm(options)
   const width = up.weight.shape[0]
   if (down.weight.shape[1] !== width) complain('feedForward', 'the second weight', `[out, ${width}]`, `[${down.weight.shape}]`)
   const wide = Tensor.empty(x.device, [...x.shape.slice(0, -1), width], form, x.dtype)

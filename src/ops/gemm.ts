@@ -6,8 +6,8 @@ import { type After, extent, type Gemm, type Matrix, operands, type Part } from 
 export type { After, Gemm, Matrix }
 
 /**
- * C = alpha · A·B (+ bias) (+ C), then what is to come `after`; batched, with any operand transposed in memory. A, B and C are f32 or f16 each, sums f32.
- * Chooses the kernel; what exceeds a binding is cut into parts along batches, rows, or k (then summed in order).
+ * C = alpha · A·B (+ bias) (+ C), then what is to come `after`; batched, with any operand transposed in memory. A, B and C are f32
+ * or f16 each, sums f32. Chooses the kernel; what exceeds a binding is cut into parts along batches, rows, or k (then summed in order).
  */
 export function gemm(g: Gemm): void {
   if (g.bias && g.bias.dtype !== 'f32') complain(g.op, 'bias', 'f32', g.bias.dtype)

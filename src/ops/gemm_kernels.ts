@@ -48,9 +48,10 @@ export function launch(g: Part): void {
 }
 
 /**
- * On GPUs `matmul_blocks.wgsl` where C has tiles enough and what is read is in whole vec4s, else `matmul.wgsl`, where C is narrow and has
- * tiles enough of them by its narrow tiles; on software adapters `matmul_plain.wgsl` for what is no multiple of 4, where the threads of a subgroup can share their loads `matmul_thin.wgsl` (few k) or
- * `matmul_lanes.wgsl`, else `matmul_direct.wgsl`. Where a kernel that is loaded later wants the product, that one.
+ * On GPUs `matmul_blocks.wgsl` where C has tiles enough and what is read is in whole vec4s, else `matmul.wgsl`, by narrow tiles where C
+ * is narrow and has enough of them; on software adapters `matmul_plain.wgsl` for what is no multiple of 4, where the threads of a
+ * subgroup can share their loads `matmul_thin.wgsl` (few k) or `matmul_lanes.wgsl`, else `matmul_direct.wgsl`. Where a kernel that is
+ * loaded later wants the product, that one.
  */
 export function usual(job: Job): Variant {
   for (const { usual } of extras) {

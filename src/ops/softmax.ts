@@ -64,7 +64,7 @@ function run(op: string, inputs: Tensor[], scale: number, mask: Tensor | null, r
         BLOCKS,
         MaskCell: width === 4 ? 'vec4i' : 'i32',
         MASK: Boolean(mask),
-        BACKWARD: inputs.length > 1,
+        BACKWARD,
       },
       bind: [...[out, ...inputs].map((t) => t.bind(start * n, count * n)), ...(masks ? [masks.binding] : [])],
       words: [count, cells, f32(scale), rowsPerMask, start - firstMask * rowsPerMask, (masks?.skip ?? 0) / width],
